@@ -1,0 +1,136 @@
+"""Frozen option classes: limits, retries, timeouts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Self
+
+from kb4_async.errors import ConfigurationError
+
+#: What no option raises: at most this many requests of a key in any minute.
+CAP_REQUESTS = 1000
+CAP_SECONDS = 60.0
+
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Window:
+    """At most ``requests`` arrivals at the server in any ``seconds`` (a sliding window)."""
+
+    requests: int
+    seconds: float
+
+    def __post_init__(self) -> None:
+        """Refuse what could never admit a request, or never refuse one."""
+        if self.requests < 1 or not self.seconds > 0:
+            msg = (
+                f"A limit needs at least 1 request in more than 0 seconds, not "
+                f"{self.requests}/{self.seconds:g}s."
+            )
+            raise ConfigurationError(msg)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``"50/60s"``, ``"4/1s"``, ``"100/2m"``.
+
+        Raises:
+            ConfigurationError: The text is not of that form.
+        """
+        match = re.fullmatch(r"\s*(\d+)\s*/\s*(\d+(?:\.\d+)?)\s*([smh])\s*", text)
+        if match is None:
+            msg = f"A limit is written like '50/60s' or '4/1s', not {text!r}."
+            raise ConfigurationError(msg)
+        return cls(int(match[1]), float(match[2]) * UNITS[match[3]])
+
+
+CAP = Window(CAP_REQUESTS, CAP_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The windows a key is held to, besides the cap of 1,000 requests in any 60 s that always holds.
+
+    Args:
+        windows: Further windows, each held at the server; empty means the cap alone.
+        max_lag: Seconds a request may take to reach the server after we stopped waiting for it.
+            A slot of a request that ended unanswered stays taken for that much longer.
+    """
+
+    windows: tuple[Window, ...] = ()
+    max_lag: float = 30.0
+
+    @classmethod
+    def of(cls, *texts: str, max_lag: float = 30.0) -> Self:
+        """Read limits as written on the command line, for example ``Limits.of("4/1s", "50/60s")``."""
+        return cls(tuple(Window.parse(text) for text in texts), max_lag)
+
+    @property
+    def stack(self) -> tuple[Window, ...]:
+        """Every window in force, the cap included, without repeats, shortest first."""
+        return tuple(sorted({CAP, *self.windows}, key=lambda w: (w.seconds, w.requests)))
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often and how long a failed request is tried again. Pauses after a 429 count as neither.
+
+    Args:
+        max_attempts: Attempts of one request, the first included.
+        max_elapsed: Seconds after the first attempt began in which another may begin.
+        base: Upper bound, in seconds, of the first delay; it doubles with each attempt.
+        ceiling: Upper bound, in seconds, of any delay.
+    """
+
+    max_attempts: int = 6
+    max_elapsed: float = 300.0
+    base: float = 0.5
+    ceiling: float = 30.0
+
+    def __post_init__(self) -> None:
+        """Refuse values that would never send a request."""
+        if self.max_attempts < 1 or self.max_elapsed < 0 or self.base < 0 or self.ceiling < 0:
+            msg = "Retry needs max_attempts of at least 1 and no negative times."
+            raise ConfigurationError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeout:
+    """Seconds one attempt may take; waiting for a slot or a permit does not count.
+
+    Args:
+        connect: To open the connection.
+        read: Between two pieces of the answer.
+        total: For the whole attempt.
+    """
+
+    connect: float = 10.0
+    read: float = 60.0
+    total: float = 300.0
+
+    def __post_init__(self) -> None:
+        """Refuse times that every request would miss."""
+        if min(self.connect, self.read, self.total) <= 0:
+            msg = "Every Timeout is a number of seconds above 0."
+            raise ConfigurationError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientOptions:
+    """What the engine needs to know of a client; the clients' own keywords fill it."""
+
+    limits: Limits = field(default_factory=Limits)
+    max_concurrency: int = 32
+    retry: Retry = field(default_factory=Retry)
+    timeout: Timeout = field(default_factory=Timeout)
+    max_pause: float = 1800.0
+
+    def __post_init__(self) -> None:
+        """Refuse a client that could never send."""
+        if self.max_concurrency < 1:
+            msg = f"max_concurrency is at least 1, not {self.max_concurrency}."
+            raise ConfigurationError(msg)
+        if self.max_pause < 0:
+            msg = f"max_pause is a number of seconds, 0 or more, not {self.max_pause}."
+            raise ConfigurationError(msg)

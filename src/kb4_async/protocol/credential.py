@@ -1,0 +1,51 @@
+"""A credential that cannot reach a log by accident, and the checks made before it is used."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import NoReturn
+
+from kb4_async.errors import ConfigurationError
+
+
+class Secret:
+    """A key or token. Its ``repr`` and ``str`` are fixed and it does not pickle."""
+
+    __slots__ = ("fingerprint", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        #: First 16 hex digits of the SHA-256: tells keys apart without telling them.
+        self.fingerprint = hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def __repr__(self) -> str:
+        return "Secret(...)"
+
+    def __reduce__(self) -> NoReturn:
+        msg = "A credential is not pickled."
+        raise TypeError(msg)
+
+
+def check_secret(text: str | None, *, what: str, sources: str) -> Secret:
+    """Make a ``Secret`` of what the user gave, or say what is wrong with it.
+
+    Args:
+        text: The credential as given or read; surrounding white space is dropped.
+        what: What it is, for the message: ``"Reporting API key"``.
+        sources: Where it can come from, for the message.
+
+    Raises:
+        ConfigurationError: It is missing, or holds characters that no HTTP header can carry.
+    """
+    text = (text or "").strip(" \t\r\n")
+    if not text:
+        msg = f"No {what} was given: set {sources}."
+        raise ConfigurationError(msg)
+    # A line break would end the header (and could begin another); the rest no key ever holds.
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        msg = (
+            f"The {what} holds a line break, space or other character that a key never holds: "
+            f"copy it again, whole and alone, into {sources}."
+        )
+        raise ConfigurationError(msg)
+    return Secret(text)

@@ -1,0 +1,104 @@
+"""Which records were delivered already, in as little memory as the order of keys allows."""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from collections.abc import Callable, Sequence
+from itertools import islice
+from operator import lt
+from typing import Any
+
+from kb4_async.protocol.codec import Key
+
+#: While a listing is this small, every key is kept, whatever the order.
+EXACT_KEYS = 32_768
+
+#: Lowest and highest key of a delivered page.
+Edge = tuple[int, int]
+
+
+class KeyIndex:
+    """Keys delivered so far.
+
+    While keys ascend from page to page (as KnowBe4's lists do), two keys a page suffice: a key
+    between the edges of a delivered page is known. The first 32,768 keys are kept one by one as well,
+    so that a listing that turns out not to ascend loses nothing; such a listing keeps all its keys
+    (about 60 bytes each).
+    """
+
+    __slots__ = ("edges", "exact", "ordered")
+
+    def __init__(self, edges: Sequence[Edge] = ()) -> None:
+        self.ordered = True
+        self.edges: list[Edge] = list(edges)
+        # Keys of a resumed listing are known by their edges alone.
+        self.exact: set[Key] | None = None if edges else set()
+
+    def fresh(self, keys: Sequence[Key]) -> list[int] | None:
+        """Indexes of the records not delivered yet; None when that is all of them."""
+        top = self.edges[-1][1] if self.edges else None
+        if self.ordered and ascends(keys) and (top is None or above(keys, top)):
+            return None
+        seen: set[Key] = set()
+        kept: list[int] = []
+        for index, key in enumerate(keys):
+            # A record without a key cannot be told from another: it is kept.
+            if key is None or not (key in seen or self.knows(key)):
+                kept.append(index)
+            seen.add(key)
+        return None if len(kept) == len(keys) else kept
+
+    def knows(self, key: Key) -> bool:
+        """Whether a record of this key was delivered."""
+        if self.exact is not None:
+            return key in self.exact
+        return type(key) is int and self.covers(key)
+
+    def covers(self, key: int) -> bool:
+        """Whether the key lies between the edges of a delivered page."""
+        place = bisect_right(self.edges, (key, key)) - 1
+        # The edge at `place` begins at or below the key, or the one behind it begins exactly there.
+        return any(
+            first <= key <= last for first, last in self.edges[max(0, place) : max(0, place) + 2]
+        )
+
+    def add(self, keys: Sequence[Key], *, again: bool = False) -> None:
+        """Remember delivered keys.
+
+        Args:
+            keys: The keys of the records that were kept.
+            again: The listing is being read again, so keys below the highest fill gaps.
+        """
+        known = [key for key in keys if key is not None]
+        if not known:
+            return
+        if self.exact is not None:
+            self.exact.update(known)
+        if not self.ordered:
+            return
+        top = self.edges[-1][1] if self.edges else None
+        if ascends(known) and (top is None or above(known, top)):
+            self.edges.append((known[0], known[-1]))  # type: ignore[arg-type]  # ascends: integers
+        elif again or self.exact is None:
+            for key in known:
+                if type(key) is int and not self.covers(key):
+                    insort(self.edges, (key, key))
+        else:
+            self.ordered, self.edges = False, []
+        if self.ordered and self.exact is not None and len(self.exact) > EXACT_KEYS:
+            self.exact = None
+
+
+def ascends(keys: Sequence[Key]) -> bool:
+    """Whether all keys are integers and each is greater than the one before."""
+    try:
+        # Integers all, or the comparison raises; by way of Any, for its types cannot be told.
+        ordered: Callable[[Any, Any], bool] = lt
+        return type(keys[0]) is int and all(map(ordered, keys, islice(keys, 1, None)))
+    except (TypeError, IndexError):  # keys of several kinds, or none
+        return False
+
+
+def above(keys: Sequence[Key], top: int) -> bool:
+    """Whether ascending keys all lie above one."""
+    return type(keys[0]) is int and keys[0] > top

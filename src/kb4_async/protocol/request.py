@@ -1,0 +1,61 @@
+"""Building a request: everything about it that is decided before a socket is involved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote, urlencode
+
+from kb4_async.errors import ConfigurationError
+
+#: A query parameter as a caller gives it.
+Value = str | int | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, without credential.
+
+    Attributes:
+        method: HTTP method.
+        path: Path below the base URL, segments quoted, without a leading slash.
+        query: Query parameters in the order they are sent.
+    """
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+
+    def url(self, base_url: str) -> str:
+        """Return the whole URL below a base URL, whose own path is kept."""
+        url = f"{base_url}/{self.path}"
+        return f"{url}?{urlencode(self.query)}" if self.query else url
+
+
+def fill_path(template: str, values: Mapping[str, str | int]) -> str:
+    """Fill ``groups/{group_id}/members``, each value quoted as one path segment.
+
+    Raises:
+        ConfigurationError: A value is empty or a dot segment, which would name another resource.
+    """
+    return "/".join(
+        quote_segment(part[1:-1], values[part[1:-1]]) if part.startswith("{") else part
+        for part in template.split("/")
+    )
+
+
+def quote_segment(name: str, value: str | int) -> str:
+    """Quote one path segment so that it stays one."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        msg = f"{name} is an integer or a string, not {type(value).__name__}."
+        raise ConfigurationError(msg)
+    text = str(value)
+    if text.strip() in {"", ".", ".."}:
+        msg = f"{name} is {text!r}, which names no record: give the id as the API serves it."
+        raise ConfigurationError(msg)
+    return quote(text, safe="")
+
+
+def query_text(value: Value) -> str:
+    """Write a parameter's value as the API expects it (booleans in lower case)."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

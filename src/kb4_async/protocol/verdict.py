@@ -1,0 +1,122 @@
+"""What an answer, or the lack of one, means: a value, apart from acting on it."""
+
+from __future__ import annotations
+
+import email.utils
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from kb4_async.errors import (
+    APIError,
+    AuthenticationError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    ServerError,
+)
+
+
+class Action(Enum):
+    """What to do next."""
+
+    ACCEPT = "accept"
+    RETRY = "retry"
+    PAUSE = "pause"
+    FAIL = "fail"
+
+
+#: Statuses worth another attempt. 429 is apart: it pauses the key and costs no attempt.
+RETRIED = frozenset({500, 502, 503, 504})
+#: Answers that a proxy may give without the server having read, or after it stopped waiting.
+MAYBE_UNREAD = frozenset({502, 503, 504})
+
+
+def judge(status: int) -> Action:
+    """Decide by the status alone. Whatever is not named fails: unknown never means retry."""
+    if status == 200:
+        return Action.ACCEPT
+    if status == 429:
+        return Action.PAUSE
+    return Action.RETRY if status in RETRIED else Action.FAIL
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer other than 200, as far as a message needs it.
+
+    Attributes:
+        status: HTTP status.
+        where: ``GET users`` and the base URL it went to, for the message.
+        excerpt: Start of the body, without the credential.
+        request_id: ``X-Request-Id``, where one came.
+        location: Where a redirect points, without its query.
+    """
+
+    status: int
+    where: str
+    excerpt: str
+    request_id: str | None
+    location: str = ""
+
+    def error(self) -> APIError:
+        """Make the typed error, whose message says what to do next."""
+        said = f" The server said: {self.excerpt}" if self.excerpt else ""
+        if self.request_id:
+            said += f" (request id {self.request_id})"
+        kind, what = self.explain()
+        return kind(
+            f"{self.where} was answered with {self.status}: {what}{said}",
+            status=self.status,
+            request_id=self.request_id,
+            excerpt=self.excerpt,
+        )
+
+    def explain(self) -> tuple[type[APIError], str]:
+        """Choose the error class and say what the status means here."""
+        status = self.status
+        if status == 401:
+            return AuthenticationError, (
+                "the key is not known here. Likely causes: it was revoked or has expired, it is a "
+                "SCIM token or another product's key, or it belongs to an account of another "
+                "region. Run 'kb4 doctor', or create a key in the console under Account Settings > "
+                "Account Integrations > API > Reporting API."
+            )
+        if status == 403:
+            return PermissionDeniedError, (
+                "the key may not read this. The Reporting API needs a plan that includes it and "
+                "its switch in Account Settings turned on."
+            )
+        if status == 404:
+            return NotFoundError, (
+                "there is no such record (it may have been deleted), or the base URL lacks its "
+                "version (/v1)."
+            )
+        if status == 429:
+            return RateLimitError, "too many requests. Wait, and run fewer programs on this key."
+        if 300 <= status < 400:
+            where = f" to {self.location}" if self.location else ""
+            return APIError, f"a redirect{where}, which is never followed: check the base URL."
+        if status >= 500:
+            return ServerError, "the server failed, also when tried again. Try later."
+        return APIError, "the API does not document this answer; it was not tried again."
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Read ``Retry-After`` (seconds, or an HTTP date) as seconds from now.
+
+    Args:
+        headers: Response headers, names as sent or in lower case.
+        now: Seconds since the epoch; only for the date form.
+
+    Returns:
+        Seconds, at least 0; None where the header is missing or makes no sense.
+    """
+    text = headers.get("Retry-After", headers.get("retry-after", "")).strip()
+    if text.isascii() and text.replace(".", "", 1).isdigit():
+        return float(text)
+    try:
+        when = email.utils.parsedate_to_datetime(text)
+    except (ValueError, TypeError):
+        return None
+    return max(0.0, when.timestamp() - now)

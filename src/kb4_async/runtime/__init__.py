@@ -1,0 +1,1 @@
+"""Clock, limiter, engine, transport, page fetchers and listings."""

@@ -1,0 +1,228 @@
+"""One request from slot to verdict: concurrency slot, permit, send, read, release, decide."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from kb4_async.errors import APITimeoutError, DecodeError, KB4Error, TransportError
+from kb4_async.events import Event, KeyPaused, Observer, RequestFinished, RetryScheduled
+from kb4_async.options import ClientOptions
+from kb4_async.protocol.backoff import backoff
+from kb4_async.protocol.codec import excerpt
+from kb4_async.protocol.request import Request
+from kb4_async.protocol.verdict import MAYBE_UNREAD, Action, Refusal, judge, retry_after
+from kb4_async.runtime.keystate import Permit
+from kb4_async.runtime.limiter import Limiter, Rank
+from kb4_async.runtime.transport import Answer, NoAnswerError, Transport
+
+log = logging.getLogger("kb4_async")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched(Generic[T]):
+    """What a request brought.
+
+    Attributes:
+        value: What the caller's ``read`` made of the body.
+        request_id: The server's ``X-Request-Id``, where one came.
+        attempts: Attempts made.
+        headers: Response headers.
+    """
+
+    value: T
+    request_id: str | None
+    attempts: int
+    headers: dict[str, str]
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts the attempts made for somebody."""
+
+    requests: int = 0
+
+
+class Engine:
+    """Makes requests for one client.
+
+    Args:
+        transport: Sends one attempt.
+        limiter: Gives permits.
+        options: Concurrency, retries.
+        observer: Told what happens.
+        chance: Source of random numbers from 0 to 1.
+        wall: Seconds since the epoch, for the date form of Retry-After.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        limiter: Limiter,
+        options: ClientOptions,
+        *,
+        observer: Observer | None = None,
+        chance: Callable[[], float] = random.random,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.transport = transport
+        self.limiter = limiter
+        self.retry = options.retry
+        self.slots = asyncio.Semaphore(options.max_concurrency)
+        self.observer = observer
+        self.chance = chance
+        self.wall = wall
+
+    async def fetch(
+        self,
+        request: Request,
+        read: Callable[[bytes], T],
+        *,
+        rank: Rank = Rank.PAGES,
+        attempt: int = 1,
+        tally: Tally | None = None,
+    ) -> Fetched[T]:
+        """Make a request until it succeeds or fails for good.
+
+        Args:
+            request: What to ask.
+            read: Reads the body; a ``DecodeError`` from it is retried like a lost answer.
+            rank: Class of the request.
+            attempt: Number of the first attempt, more than 1 where earlier ones failed.
+            tally: Counts the attempts.
+
+        Raises:
+            APIError: The server said no, finally.
+            TransportError: No whole answer came, in all attempts.
+            APITimeoutError: The same, for time.
+            DecodeError: No readable answer came, in all attempts.
+        """
+        tally = tally or Tally()
+        spent = 0.0
+        if attempt > 1:
+            await asyncio.sleep(self.delay(attempt - 1))
+        while True:
+            begun = asyncio.get_running_loop().time()
+            failure: KB4Error
+            try:
+                answer = await self.attempt(request, rank, attempt, tally)
+            except NoAnswerError as error:
+                failure = self.no_answer(request, error, attempt)
+            else:
+                action = judge(answer.status)
+                if action is Action.PAUSE:
+                    continue  # the key is paused; that is no attempt
+                if action is Action.FAIL:
+                    raise self.refusal(request, answer).error()
+                if action is Action.RETRY:
+                    failure = self.refusal(request, answer).error()
+                else:
+                    try:
+                        value = read(answer.body)
+                    except DecodeError as error:
+                        error.request_id = answer.request_id
+                        error.excerpt = excerpt(answer.body, self.transport.secret.text)
+                        failure = error
+                    else:
+                        return Fetched(value, answer.request_id, attempt, dict(answer.headers))
+            spent += asyncio.get_running_loop().time() - begun
+            delay = self.delay(attempt)
+            if attempt >= self.retry.max_attempts or spent + delay > self.retry.max_elapsed:
+                raise failure
+            self.notify(RetryScheduled(request.path, attempt, delay, str(failure)))
+            log.info("%s: attempt %d failed, next in %.1f s", request.path, attempt, delay)
+            # Neither slot nor connection is held here.
+            await asyncio.sleep(delay)
+            spent += delay
+            attempt += 1
+
+    async def attempt(self, request: Request, rank: Rank, attempt: int, tally: Tally) -> Answer:
+        """Make one attempt and account for it."""
+        async with self.slots:
+            permit = await self.limiter.acquire(rank)
+            tally.requests += 1
+            loop = asyncio.get_running_loop()
+            begun = loop.time()
+            try:
+                answer = await self.transport.send(request)
+            except NoAnswerError as error:
+                self.settle_unanswered(permit, error, attempt)
+                self.finished(request, attempt, None, loop.time() - begun)
+                raise
+            except BaseException:
+                # Cancelled in flight: the connection is closed, the server may still read it.
+                self.limiter.unanswered(permit)
+                raise
+            self.settle(request, permit, answer)
+        self.finished(request, attempt, answer, loop.time() - begun)
+        return answer
+
+    def settle(self, request: Request, permit: Permit, answer: Answer) -> None:
+        """Account for an answer."""
+        if judge(answer.status) is not Action.PAUSE:
+            self.limiter.answered(permit, arrived=answer.status not in MAYBE_UNREAD)
+            return
+        asked = retry_after(answer.headers, self.wall())
+        seconds = self.limiter.refused(permit, asked)
+        if seconds is not None:
+            self.notify(KeyPaused(request.path, seconds, asked))
+            log.warning("429: the key pauses for %.1f s", seconds)
+
+    def settle_unanswered(self, permit: Permit, error: NoAnswerError, attempt: int) -> None:
+        """Account for an attempt without a whole answer."""
+        if error.headers_came:
+            self.limiter.answered(permit)
+        elif error.sent:
+            self.limiter.unanswered(permit, hand_over=self.delay(attempt))
+        else:
+            self.limiter.unsent(permit, hand_over=self.delay(attempt))
+
+    def delay(self, attempt: int) -> float:
+        """Back-off after this attempt, in seconds."""
+        retry = self.retry
+        return backoff(attempt, self.chance(), base=retry.base, ceiling=retry.ceiling)
+
+    def refusal(self, request: Request, answer: Answer) -> Refusal:
+        """An answer other than 200, for its message."""
+        location = answer.headers.get("Location", "").partition("?")[0]
+        return Refusal(
+            answer.status,
+            f"{request.method} {request.path} at {self.transport.base_url}",
+            excerpt(answer.body, self.transport.secret.text),
+            answer.request_id,
+            excerpt(location.encode(), self.transport.secret.text),
+        )
+
+    def no_answer(self, request: Request, error: NoAnswerError, attempt: int) -> KB4Error:
+        """The typed error of an attempt without an answer."""
+        where = f"{request.method} {request.path} at {self.transport.base_url}"
+        kind = APITimeoutError if error.timed_out else TransportError
+        return kind(
+            f"{where} got no whole answer (attempt {attempt}: {error}). Check the network, proxy and "
+            "address, or try later; 'kb4 doctor' helps."
+        )
+
+    def finished(self, request: Request, attempt: int, answer: Answer | None, took: float) -> None:
+        """Tell that an attempt ended."""
+        status = None if answer is None else answer.status
+        request_id = None if answer is None else answer.request_id
+        log.debug("%s %s -> %s in %.3f s", request.method, request.path, status, took)
+        self.notify(
+            RequestFinished(request.method, request.path, attempt, status, took, request_id)
+        )
+
+    def notify(self, event: Event) -> None:
+        """Tell the observer; what it raises is logged and stops nothing."""
+        if self.observer is None:
+            return
+        try:
+            self.observer(event)
+        except Exception:  # a watcher's bug must not cost an export
+            log.exception("on_event failed for %s", type(event).__name__)

@@ -1,0 +1,247 @@
+"""The limiter: turns a key's state into permits, for the waiters of one event loop.
+
+Order of each grant: turnstile, pause gate, windows, spacing (aiolimiter), then the gate and all
+windows once more in one step that does not wait; that grant is the last await before the send.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import IntEnum
+
+from kb4_async.errors import RateLimitError
+from kb4_async.options import Limits
+from kb4_async.runtime.keystate import KeyState, Permit
+from kb4_async.runtime.spacing import Spacing
+
+
+class Rank(IntEnum):
+    """Classes of requests, most urgent first."""
+
+    INTERACTIVE = 0
+    PAGES = 1
+    CHECKS = 2
+
+
+#: A class that waits is served at least at each eighth grant.
+PATIENCE = 8
+
+
+@dataclass(eq=False, slots=True)
+class Waiter:
+    """One request in line."""
+
+    rank: Rank
+    #: Done when the waiter should look again.
+    wake: asyncio.Future[None] | None = None
+
+    def nudge(self) -> None:
+        """Let it look again."""
+        if self.wake is not None and not self.wake.done():
+            self.wake.set_result(None)
+
+
+class Turnstile:
+    """Who is next among a key's waiters in one event loop: FIFO within a class, none starved."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.spacing = Spacing()
+        self.queues: dict[Rank, deque[Waiter]] = {rank: deque() for rank in Rank}
+        self.skipped: dict[Rank, int] = dict.fromkeys(Rank, 0)
+        #: The waiter that is being launched: nobody overtakes it any more.
+        self.launching: Waiter | None = None
+
+    def first(self) -> Waiter | None:
+        """The waiter whose turn it is."""
+        if self.launching is not None:
+            return self.launching
+        waiting = [rank for rank in Rank if self.queues[rank]]
+        if not waiting:
+            return None
+        starved = [rank for rank in waiting if self.skipped[rank] >= PATIENCE - 1]
+        return self.queues[(starved or waiting)[0]][0]
+
+    def leave(self, waiter: Waiter, *, granted: bool) -> None:
+        """Give up the place, served or not, and let the next one look in the same step."""
+        if self.launching is waiter:
+            self.launching = None
+        self.queues[waiter.rank].remove(waiter)
+        if granted:
+            for rank, queue in self.queues.items():
+                self.skipped[rank] = self.skipped[rank] + 1 if queue and rank != waiter.rank else 0
+        self.nudge_first()
+
+    async def wait(self, waiter: Waiter, delay: float | None) -> None:
+        """Wait until nudged, or for some seconds at most."""
+        waiter.wake = self.loop.create_future()
+        timer = None if delay is None else self.loop.call_later(delay, waiter.nudge)
+        try:
+            await waiter.wake
+        finally:
+            waiter.wake = None
+            if timer is not None:
+                timer.cancel()
+
+    def nudge_first(self) -> None:
+        """Let the first in line look again."""
+        waiter = self.first()
+        if waiter is not None:
+            waiter.nudge()
+
+    def look_again(self) -> None:
+        """The same from any thread."""
+        try:
+            running: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+        except RuntimeError:
+            running = None
+        if running is self.loop:
+            self.nudge_first()
+        elif not self.loop.is_closed():
+            with suppress(RuntimeError):  # closed between the two lines
+                self.loop.call_soon_threadsafe(self.nudge_first)
+
+
+class Limiter:
+    """A client's access to the permits of its key, in the running event loop.
+
+    Args:
+        state: The key's state, shared with other loops and clients.
+        limits: This client's limits, held for all clients of the key while this one is open.
+        max_pause: Longest pause of the key, in seconds, that a request waits for.
+        chance: Source of random numbers from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        state: KeyState,
+        limits: Limits,
+        *,
+        max_pause: float = 1800.0,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.state = state
+        self.limits = limits
+        self.max_pause = max_pause
+        self.chance = chance
+        self.loop = asyncio.get_running_loop()
+        self.open = True
+        with state.lock:
+            state.join(limits)
+            turnstile = state.turnstiles.get(self.loop)
+            if turnstile is None:
+                turnstile = state.turnstiles[self.loop] = Turnstile(self.loop)
+        self.turnstile = turnstile
+
+    def close(self) -> None:
+        """Stop holding this client's limits. What was sent stays counted."""
+        if self.open:
+            self.open = False
+            with self.state.lock:
+                self.state.leave(self.limits)
+
+    async def acquire(self, rank: Rank = Rank.PAGES) -> Permit:
+        """Wait for a permit; send at once when it is there, and report how that ended.
+
+        Raises:
+            RateLimitError: The key is paused for longer than ``max_pause``.
+        """
+        line, state = self.turnstile, self.state
+        waiter = Waiter(rank)
+        line.queues[rank].append(waiter)
+        granted = False
+        try:
+            while True:
+                if line.first() is not waiter:
+                    await line.wait(waiter, None)
+                    continue
+                with state.lock:
+                    now = self.loop.time()
+                    self.check_pause(now)
+                    delay = state.wait(now)
+                    pace, windows = state.pace(now), tuple(state.windows.logs)
+                if delay != 0.0:
+                    await line.wait(waiter, delay)
+                    continue
+                line.launching = waiter
+                await line.spacing.launch(pace, windows)
+                with state.lock:
+                    now = self.loop.time()
+                    if state.wait(now) == 0.0:
+                        granted = True
+                        return state.grant(now)
+                line.launching = None  # another loop was faster
+        finally:
+            line.leave(waiter, granted=granted)
+
+    def check_pause(self, now: float) -> None:
+        """Refuse to wait for a pause that is too long."""
+        gate = self.state.gate
+        if gate.since is not None and gate.until - gate.since > self.max_pause:
+            left = max(0.0, gate.until - now)
+            msg = (
+                f"The server refuses this key (429), for at least {left:.0f} s more, which is longer "
+                f"than max_pause ({self.max_pause:.0f} s). Run again later, with fewer programs on "
+                "the key."
+            )
+            raise RateLimitError(msg, retry_after=left)
+
+    def answered(self, permit: Permit, *, arrived: bool = True) -> None:
+        """An answer other than 429 came.
+
+        Args:
+            permit: The request's permit.
+            arrived: The server itself answered; a proxy may do so before the request reaches it.
+        """
+        with self.state.lock:
+            now = self.loop.time()
+            latest = now if arrived else now + self.limits.max_lag
+            self.state.answered(permit, now, latest, refused=False)
+        self.tell()
+
+    def refused(self, permit: Permit, retry_after: float | None) -> float | None:
+        """A 429 came.
+
+        Returns:
+            Seconds of the pause that begins now; None where it belongs to one that is known.
+        """
+        with self.state.lock:
+            now = self.loop.time()
+            self.state.answered(permit, now, now, refused=True)
+            seconds = self.state.gate.refused(
+                permit.granted,
+                now,
+                probe=permit.probe,
+                chance=self.chance(),
+                retry_after=retry_after,
+            )
+        self.tell()
+        return seconds
+
+    def unanswered(self, permit: Permit, *, hand_over: float = 0.0) -> None:
+        """No answer came.
+
+        Args:
+            permit: The request's permit.
+            hand_over: If it was the probe: seconds until the next one probes.
+        """
+        with self.state.lock:
+            now = self.loop.time()
+            self.state.unanswered(permit, now, self.limits.max_lag, hand_over)
+        self.tell()
+
+    def unsent(self, permit: Permit, *, hand_over: float = 0.0) -> None:
+        """Nothing was sent: the permit returns."""
+        with self.state.lock:
+            self.state.unsent(permit, self.loop.time(), hand_over)
+        self.tell()
+
+    def tell(self) -> None:
+        """Something changed: whoever is first in line, in any loop, looks again."""
+        for turnstile in tuple(self.state.turnstiles.values()):
+            turnstile.look_again()

@@ -1,0 +1,135 @@
+"""What a listing needs of its client, and what it needs to know of itself."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from kb4_async.errors import ClientClosedError
+from kb4_async.protocol.endpoints import Endpoint
+from kb4_async.protocol.paging import NumberedListing, Verify
+from kb4_async.protocol.request import Request
+from kb4_async.protocol.token import Identity, read_token
+from kb4_async.runtime.engine import Engine
+from kb4_async.runtime.pool import PagePool
+from kb4_async.runtime.scope import Scope
+
+
+class Source:
+    """A client, as its listings see it. It opens on first use, in the event loop it is used in.
+
+    Args:
+        build: Makes the engine, inside the running loop.
+        max_concurrency: Bound on the client's pages in memory.
+
+    Attributes:
+        scope: Owns tasks.
+        pool: Bounds pages in memory.
+        sizes: Page sizes the server was seen to keep to, by resource.
+    """
+
+    def __init__(self, build: Callable[[], Engine], max_concurrency: int) -> None:
+        self.build = build
+        self.scope = Scope()
+        self.pool = PagePool(max_concurrency)
+        self.sizes: dict[str, int] = {}
+        self.closed = False
+        self.opened: Engine | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.process = os.getpid()
+
+    def check(self) -> None:
+        """Raise unless the client can be used here and now.
+
+        Raises:
+            ClientClosedError: It was closed.
+            RuntimeError: It belongs to another event loop, or to the process that forked this one.
+        """
+        if self.closed:
+            msg = (
+                "The client is closed: open a new one, and go on from resume_token if there is one."
+            )
+            raise ClientClosedError(msg)
+        loop = asyncio.get_running_loop()
+        if self.loop is not loop or self.process != os.getpid():
+            if self.loop is not None or self.process != os.getpid():
+                msg = "This client belongs to another event loop or process: make a new one here."
+                raise RuntimeError(msg)
+            self.loop, self.opened = loop, self.build()
+
+    @property
+    def engine(self) -> Engine:
+        """Makes requests; only after ``check``."""
+        if self.opened is None:
+            self.check()
+        assert self.opened is not None  # noqa: S101  # check() opened it or raised
+        return self.opened
+
+    async def close(self) -> None:
+        """Cancel what is under way, then close the connections. May be called again."""
+        self.closed = True
+        await self.scope.close()
+        if self.opened is not None:
+            self.opened.limiter.close()
+            await self.opened.transport.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One listing: what is asked and how it is read.
+
+    Attributes:
+        endpoint: Row of the endpoint table.
+        path: The endpoint's path, filled and quoted.
+        query: Filters as sent.
+        scope: The parent's key.
+        per_page: Page size.
+        max_items: Most records to deliver; None for all.
+        prefetch: Pages fetched ahead of the consumer.
+        verify: ``tail``, ``full`` or ``none``.
+        count: Number of records as a parent's record gives it; None where unknown.
+        start: Resume token.
+    """
+
+    endpoint: Endpoint
+    path: str
+    query: Mapping[str, str]
+    scope: Mapping[str, object]
+    per_page: int
+    max_items: int | None
+    prefetch: int
+    verify: Verify
+    count: int | None = None
+    start: str | None = None
+
+    @property
+    def identity(self) -> Identity:
+        """What a resume token of this listing belongs to."""
+        return Identity(self.endpoint.resource, self.scope, self.query, self.per_page)
+
+    def machine(self, known_size: int | None) -> NumberedListing:
+        """The state machine of one iteration.
+
+        Args:
+            known_size: Page size this server was seen to keep to, if smaller than asked for.
+
+        Raises:
+            CheckpointMismatchError: ``start`` belongs to another listing.
+            ConfigurationError: ``start`` is no token.
+        """
+        place = None if self.start is None else read_token(self.start, self.identity)
+        return NumberedListing(
+            per_page=min(self.per_page, known_size or self.per_page),
+            count=self.count,
+            max_items=self.max_items,
+            verify=self.verify,
+            server_limit=self.endpoint.limited(self.query),
+            place=place,
+        )
+
+    def request(self, number: int, per_page: int) -> Request:
+        """The request of one page."""
+        query = {**self.query, "page": str(number), "per_page": str(per_page)}
+        return Request("GET", self.path, query)

@@ -1,0 +1,377 @@
+"""The page fetchers of one iteration: concurrent, ordered, bounded.
+
+A stream owns the state machine of one iteration and the tasks that fetch for it. The tasks know the
+stream, and the stream never knows its iterator, so an iterator that is dropped is collected at once
+and takes the tasks with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+from kb4_async.errors import (
+    AuthenticationError,
+    ClientClosedError,
+    DecodeError,
+    KB4Error,
+    RateLimitError,
+)
+from kb4_async.events import ListingRepaired
+from kb4_async.protocol import codec
+from kb4_async.protocol.codec import Key
+from kb4_async.protocol.page import Content, Page, choose, complete
+from kb4_async.protocol.paging import Ask
+from kb4_async.protocol.token import Place, write_token
+from kb4_async.runtime.engine import Fetched, Tally
+from kb4_async.runtime.handover import Handover
+from kb4_async.runtime.limiter import Rank
+from kb4_async.runtime.scope import cancel
+from kb4_async.runtime.source import Source, Spec
+
+R = TypeVar("R")
+
+#: What the consumer wants of a page, and so what is made of it when its turn comes.
+Form = Literal["items", "raw"]
+
+#: Errors that every other page would meet too: nothing more is asked after one of them.
+FINAL = (AuthenticationError, RateLimitError, ClientClosedError)
+
+log = logging.getLogger("kb4_async")
+
+
+@dataclass(slots=True)
+class Held:
+    """A page that waits for its turn, as bytes.
+
+    Attributes:
+        array: The JSON array of its records.
+        request_id: The server's ``X-Request-Id``.
+        attempts: Attempts it took.
+        pooled: It has a place in the client's page pool.
+    """
+
+    array: bytes
+    request_id: str | None
+    attempts: int
+    pooled: bool
+
+
+class PageStream(Handover, Generic[R]):
+    """One iteration of a listing.
+
+    Args:
+        source: The client.
+        spec: The listing.
+        form: ``items`` decodes a page when its turn comes, ``raw`` only splits it.
+        rank: Class of its requests.
+        tally: Counts its requests.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        spec: Spec,
+        *,
+        form: Form = "items",
+        rank: Rank = Rank.PAGES,
+        tally: Tally | None = None,
+    ) -> None:
+        source.check()
+        super().__init__()
+        self.source = source
+        self.spec = spec
+        self.form = form
+        self.rank = rank
+        resource = spec.endpoint.resource
+        self.machine = spec.machine(source.sizes.get(resource))
+        self.read_keys = codec.key_reader(spec.endpoint.key)
+        self.turn, self.reading = self.machine.turn, self.machine.reading
+        self.held: dict[int, Held] = {}
+        self.tasks: dict[Ask, asyncio.Task[None]] = {}
+        self.page_errors: dict[int, KB4Error] = {}
+        self.ended = False
+        self.tally = tally or Tally()
+
+    # -- the consumer's side ----------------------------------------------------------------------
+
+    async def next(self) -> Page[R]:
+        """Return the next page, in order; the last one has no items.
+
+        Cancelling the wait takes nothing: the next call returns the same page.
+
+        Raises:
+            StopAsyncIteration: The last page was returned, or the stream was closed.
+            KB4Error: Why the listing ended early; the same each time, with ``resume_token``.
+        """
+        self.check_loop()
+        while True:
+            page = self.take()
+            if page is not None:
+                return page
+            await self.news()
+
+    def take(self) -> Page[R] | None:
+        """Take the next page if it is there. Does not wait."""
+        if self.stopped or self.ended:
+            raise StopAsyncIteration
+        try:
+            self.source.check()
+            if self.machine.position in self.held or self.error is None:
+                return self.take_page()
+        except Exception as error:
+            self.fail(error)
+        if self.error is None:
+            return None
+        self.drop()
+        if isinstance(self.error, KB4Error) and self.error.resume_token is None:
+            self.error.resume_token = write_token(self.spec.identity, self.machine.place())
+        raise self.error
+
+    def take_page(self) -> Page[R] | None:
+        """Deliver pages that are there until one brings something new."""
+        machine = self.machine
+        while machine.end_reason is None:
+            number = machine.position
+            held = self.held.pop(number, None)
+            if held is None:
+                if number in self.page_errors and machine.search.failed == number:
+                    raise self.page_errors[number]
+                self.pump()
+                if machine.end_reason is None and machine.position not in self.held:
+                    return None
+                continue  # pumping began another reading, or found the end
+            try:
+                content, keys = self.open(held.array)
+            except DecodeError:
+                # The frame was whole but the inside is not JSON: a failed attempt like others.
+                self.release(held)
+                if held.attempts >= self.source.engine.retry.max_attempts:
+                    raise
+                again = machine.ask(number)
+                self.launch(again, pooled=False, attempt=held.attempts + 1, strict=True)
+                return None
+            before = machine.place()
+            content.keep = machine.take(keys)
+            self.release(held)
+            self.pump()
+            content.rows = len(keys) if content.keep is None else len(content.keep)
+            if content.rows:
+                return self.page(number, content, held, before)
+        self.ended = True
+        self.shut()
+        return self.last_page()
+
+    def open(self, array: bytes) -> tuple[Content, Sequence[Key]]:
+        """Decode or split a page, and read its keys."""
+        if self.form == "raw":
+            raw = codec.split(array)
+            return Content(array, raw=raw), self.read_keys(array)
+        items = codec.items_of(array)
+        key = self.spec.endpoint.key
+        return Content(array, items=items), [codec.plain_key(item.get(key)) for item in items]
+
+    def page(self, number: int, content: Content, held: Held, before: Place) -> Page[R]:
+        """Make the page that is handed out."""
+        spec = self.spec
+        if content.items is not None:
+            content.items = list(choose(content.items, content.keep))
+            complete(content.items, spec.endpoint, spec.scope)
+        elif content.raw is not None:
+            content.raw = choose(content.raw, content.keep)
+        return Page(
+            resource=spec.endpoint.resource,
+            scope=spec.scope,
+            number=number,
+            end_reason=None,
+            request_id=held.request_id,
+            attempts=held.attempts,
+            endpoint=spec.endpoint,
+            content=content,
+            identity=spec.identity,
+            place=before,
+            next_place=self.machine.place(),
+        )
+
+    def last_page(self) -> Page[R]:
+        """The page that ends every complete listing."""
+        spec, done = self.spec, self.machine.done()
+        return Page(
+            resource=spec.endpoint.resource,
+            scope=spec.scope,
+            number=self.machine.position,
+            end_reason=self.machine.end_reason,
+            request_id=None,
+            attempts=0,
+            endpoint=spec.endpoint,
+            content=Content(),
+            identity=spec.identity,
+            place=done,
+            next_place=done,
+        )
+
+    # -- the fetchers' side -----------------------------------------------------------------------
+
+    def pump(self) -> None:
+        """Start whatever may be under way now and is not."""
+        machine = self.machine
+        if self.stopped or self.error is not None:
+            return
+        asks = machine.asks(self.spec.prefetch)
+        self.notice_turn()
+        for ask in asks:
+            if ask in self.tasks or (ask.keep and ask.number in self.held):
+                continue
+            urgent = ask.purpose != "page" or ask.number == machine.position
+            if not urgent and not self.source.pool.take(self.pump_safely):
+                break
+            self.launch(ask, pooled=not urgent)
+
+    def pump_safely(self) -> None:
+        """Pump on behalf of another listing, which must not see this one's errors."""
+        try:
+            self.pump()
+        except KB4Error as error:
+            self.fail(error)
+
+    def notice_turn(self) -> None:
+        """If the listing was begun again, drop what belongs to the turn before."""
+        machine = self.machine
+        if machine.turn == self.turn:
+            return
+        self.turn = machine.turn
+        self.page_errors.clear()
+        for ask, task in self.tasks.items():
+            if ask.turn != machine.turn:
+                task.cancel()
+        if machine.size < self.spec.per_page:
+            self.source.sizes[self.spec.endpoint.resource] = machine.size
+        self.drop()
+        if machine.reading != self.reading:
+            self.reading = machine.reading
+            event = ListingRepaired(self.spec.endpoint.resource, self.spec.scope, self.reading)
+            self.source.engine.notify(event)
+            log.info("%s: reading %d of the listing", self.spec.path, self.reading)
+
+    def launch(self, ask: Ask, *, pooled: bool, attempt: int = 1, strict: bool = False) -> None:
+        """Start the task that fetches a page."""
+        work = self.fetch(ask, pooled=pooled, attempt=attempt, strict=strict)
+        task = self.source.scope.spawn(work, f"kb4 {self.spec.path} page {ask.number}")
+        self.tasks[ask] = task
+
+        def ended(_: asyncio.Task[None]) -> None:
+            if self.tasks.get(ask) is task:
+                del self.tasks[ask]
+
+        task.add_done_callback(ended)
+
+    async def fetch(self, ask: Ask, *, pooled: bool, attempt: int, strict: bool) -> None:
+        """Fetch one page and take in what came."""
+        rank = self.rank if ask.purpose != "look" else max(self.rank, Rank.CHECKS)
+        # Pages are decoded when their turn comes (that is kinder to the CPU's caches and to memory);
+        # what is needed at once, or was unreadable before, is read whole now.
+        inspect = strict or ask.purpose != "page"
+        handed_on = False
+        try:
+            fetched = await self.source.engine.fetch(
+                self.spec.request(ask.number, ask.per_page),
+                self.inspect if inspect else frame,
+                rank=rank,
+                attempt=attempt,
+                tally=self.tally,
+            )
+        except KB4Error as error:
+            self.failed(ask, error)
+        except Exception as error:  # a defect: it must reach the consumer, not vanish in a task
+            self.fail(error)
+        else:
+            handed_on = self.arrived(ask, fetched, pooled=pooled)
+        finally:
+            if pooled and not handed_on:
+                self.source.pool.give_back()
+            self.wake()
+
+    def inspect(self, body: bytes) -> tuple[bytes, Sequence[Key] | None]:
+        """Read a body whole: its array, proven to be JSON, and its keys."""
+        array = codec.read_array(body)
+        codec.split(array)
+        return array, self.read_keys(array)
+
+    def arrived(
+        self, ask: Ask, fetched: Fetched[tuple[bytes, Sequence[Key] | None]], *, pooled: bool
+    ) -> bool:
+        """Take in a page; whether it is held for its turn."""
+        self.tasks.pop(ask, None)
+        if self.stopped or self.error is not None or ask.turn != self.machine.turn:
+            return False
+        array, keys = fetched.value
+        held = ask.keep
+        try:
+            if ask.purpose != "page" and keys is not None:
+                self.machine.saw(ask, keys)
+            held = held and ask.turn == self.machine.turn
+            if held:
+                self.held[ask.number] = Held(array, fetched.request_id, fetched.attempts, pooled)
+            self.pump()
+        except KB4Error as error:
+            self.fail(error)
+        return held
+
+    def failed(self, ask: Ask, error: KB4Error) -> None:
+        """A page could not be had: what is below it is still delivered, then the error."""
+        self.tasks.pop(ask, None)
+        if self.stopped or self.error is not None or ask.turn != self.machine.turn:
+            return
+        if isinstance(error, FINAL) or ask.purpose in {"anchor", "look"}:
+            self.fail(error)
+            return
+        self.machine.lost(ask)
+        self.page_errors[ask.number] = error
+        for other, task in list(self.tasks.items()):
+            if other.number > ask.number:
+                task.cancel()
+        self.pump_safely()
+
+    # -- ending -----------------------------------------------------------------------------------
+
+    def fail(self, error: BaseException) -> None:
+        """End with an error; pages that are there and in order are delivered before it."""
+        if self.error is None and not self.stopped:
+            self.error = error
+            self.cancel_fetchers()
+
+    def cancel_fetchers(self) -> None:
+        """Cancel every fetcher and start no more."""
+        for task in self.tasks.values():
+            task.cancel()
+        self.source.pool.forget(self.pump_safely)
+        self.wake()
+
+    def shut(self) -> None:
+        """Cancel every fetcher and forget every page."""
+        self.cancel_fetchers()
+        self.drop()
+
+    def drop(self) -> None:
+        """Forget pages that are held."""
+        while self.held:
+            self.release(self.held.popitem()[1])
+
+    def release(self, held: Held) -> None:
+        """Give a page's place in the pool back."""
+        if held.pooled:
+            held.pooled = False
+            self.source.pool.give_back()
+
+    async def aclose(self) -> None:
+        """The consumer left; returns when every fetcher has ended."""
+        self.stop()
+        await cancel(list(self.tasks.values()))
+
+
+def frame(body: bytes) -> tuple[bytes, Sequence[Key] | None]:
+    """Read a body's frame only."""
+    return codec.read_array(body), None

@@ -1,0 +1,96 @@
+"""What every noun of the Reporting API shares: making a listing, getting one record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar, cast
+
+from kb4_async.errors import ConfigurationError
+from kb4_async.protocol import codec
+from kb4_async.protocol.endpoints import MAX_PER_PAGE, Endpoint, check_per_page
+from kb4_async.protocol.page import complete
+from kb4_async.protocol.paging import Verify
+from kb4_async.protocol.request import Request, fill_path
+from kb4_async.runtime.limiter import Rank
+from kb4_async.runtime.listing import Listing
+from kb4_async.runtime.source import Source, Spec
+
+R = TypeVar("R")
+
+PREFETCH = 16
+
+
+class Noun(Generic[R]):
+    """A kind of record. Made by the client; not to be made by hand."""
+
+    endpoint: Endpoint
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    def listing(
+        self,
+        filters: Mapping[str, object],
+        *,
+        per_page: int,
+        max_items: int | None,
+        prefetch: int,
+        verify: Verify,
+        start: str | None,
+        endpoint: Endpoint | None = None,
+        scope: Mapping[str, str | int] | None = None,
+        count: int | None = None,
+    ) -> Listing[Any]:
+        """Check the arguments and make a listing; no request is made.
+
+        Raises:
+            ConfigurationError: A filter, value or size that the API does not know.
+            CheckpointMismatchError: ``start`` is a token of another listing.
+        """
+        row = endpoint or self.endpoint
+        if max_items is not None and max_items < 1:
+            msg = f"max_items is at least 1, not {max_items}; leave it out for all records."
+            raise ConfigurationError(msg)
+        if prefetch < 1:
+            msg = f"prefetch is at least 1 page, not {prefetch}."
+            raise ConfigurationError(msg)
+        if verify not in {"tail", "full", "none"}:
+            msg = f"verify is 'tail', 'full' or 'none', not {verify!r}."
+            raise ConfigurationError(msg)
+        size = check_per_page(per_page)
+        if max_items is not None:
+            size = min(size, max_items)
+        scope = scope or {}
+        spec = Spec(
+            endpoint=row,
+            path=fill_path(row.path, scope),
+            query=row.query(filters),
+            scope=scope,
+            per_page=size,
+            max_items=max_items,
+            prefetch=prefetch,
+            verify=verify,
+            count=count,
+            start=start,
+        )
+        if start is not None:
+            spec.machine(None)  # a wrong token is told here, not at the first page
+        return Listing(self.source, spec)
+
+    async def one(self, values: Mapping[str, str | int], filters: Mapping[str, object]) -> R:
+        """Get one record: one request, ahead of all listings.
+
+        Raises:
+            NotFoundError: There is no such record.
+            KB4Error: The request failed otherwise.
+        """
+        self.source.check()
+        row = self.endpoint
+        path = fill_path(row.one or row.path, values)
+        request = Request("GET", path, row.one_query(filters))
+        fetched = await self.source.engine.fetch(request, codec.read_object, rank=Rank.INTERACTIVE)
+        complete([fetched.value], row, {})
+        return cast("R", fetched.value)
+
+
+__all__ = ["MAX_PER_PAGE", "PREFETCH", "Noun", "Verify"]

@@ -1,0 +1,161 @@
+"""``ReportingClient``: the read-only Reporting API of one account."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from kb4_async.errors import ConfigurationError
+from kb4_async.events import Observer
+from kb4_async.options import ClientOptions, Limits, Retry, Timeout
+from kb4_async.protocol.address import reporting_address
+from kb4_async.protocol.credential import Secret, check_secret
+from kb4_async.reporting.account import AccountNoun
+from kb4_async.reporting.groups import GroupsNoun
+from kb4_async.reporting.phishing import Phishing
+from kb4_async.reporting.training import Training
+from kb4_async.reporting.users import UsersNoun
+from kb4_async.runtime.engine import Engine
+from kb4_async.runtime.keystate import key_state
+from kb4_async.runtime.limiter import Limiter
+from kb4_async.runtime.source import Source
+from kb4_async.runtime.transport import Transport
+from kb4_async.version import VERSION
+
+if TYPE_CHECKING:
+    import ssl as ssl_module
+    from types import TracebackType
+
+    import aiohttp
+
+KEY_SOURCES = "KB4_API_KEY or KB4_API_KEY_FILE (or the api_key argument of the library)"
+
+
+class ReportingClient:
+    """The Reporting API of one account: nouns with ``list()`` and ``get(id)``.
+
+    Nothing is sent before the first use. The client belongs to the event loop of its first use; close
+    it there, best by ``async with``. All clients of one key in a process share its rate limit, also
+    after one of them was closed.
+
+    Args:
+        api_key: Reporting API key; from ``KB4_API_KEY`` or the file that ``KB4_API_KEY_FILE`` names
+            if left out.
+        region: One of ``us eu ca uk de``; ``us`` if neither region nor base URL is given.
+        base_url: The whole address instead of a region, version included:
+            ``http://127.0.0.1:8080/v1``.
+        limits: Windows held besides the cap of 1,000 requests in any 60 s.
+        max_concurrency: Requests in flight, and pages in memory, of this client.
+        retry: Attempts and time of a failing request.
+        timeout: Times of one attempt.
+        max_pause: Longest pause after a 429, in seconds, that is waited for.
+        session: Your own ``aiohttp.ClientSession``, which is never closed here. Its middlewares do
+            not run on these requests.
+        ssl: An SSL context, for a private certificate authority.
+        trust_env: Use proxies from the environment; with a lent session the session decides.
+        on_event: Called with frozen events (``kb4_async.events``); must return at once.
+
+    Attributes:
+        account: The account itself.
+        users: Users.
+        groups: Groups and their members.
+        training: Enrollments and training campaigns.
+        phishing: Phishing campaigns.
+
+    Raises:
+        ConfigurationError: No key, a key no header can carry, an unknown region, or an address that
+            would send the key unencrypted. No request was made.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        region: str | None = None,
+        base_url: str | None = None,
+        limits: Limits | None = None,
+        max_concurrency: int = 32,
+        retry: Retry | None = None,
+        timeout: Timeout | None = None,
+        max_pause: float = 1800.0,
+        session: aiohttp.ClientSession | None = None,
+        ssl: ssl_module.SSLContext | None = None,
+        trust_env: bool = False,
+        on_event: Observer | None = None,
+    ) -> None:
+        self.address = reporting_address(region, base_url)
+        secret = find_key(api_key)
+        self.options = ClientOptions(
+            limits=limits or Limits(),
+            max_concurrency=max_concurrency,
+            retry=retry or Retry(),
+            timeout=timeout or Timeout(),
+            max_pause=max_pause,
+        )
+
+        def build() -> Engine:
+            options = self.options
+            transport = Transport(
+                self.address.base_url,
+                secret,
+                timeout=options.timeout,
+                max_concurrency=options.max_concurrency,
+                session=session,
+                ssl=ssl,
+                trust_env=trust_env,
+                user_agent=f"kb4_async/{VERSION}",
+            )
+            state = key_state(self.address.origin, secret.fingerprint)
+            limiter = Limiter(state, options.limits, max_pause=options.max_pause)
+            return Engine(transport, limiter, options, observer=on_event)
+
+        self.source = Source(build, max_concurrency)
+        self.account = AccountNoun(self.source)
+        self.users = UsersNoun(self.source)
+        self.groups = GroupsNoun(self.source)
+        self.training = Training(self.source)
+        self.phishing = Phishing(self.source)
+
+    def __repr__(self) -> str:
+        state = " closed" if self.source.closed else ""
+        return f"<ReportingClient {self.address.base_url}{state}>"
+
+    async def __aenter__(self) -> Self:
+        """Open the client in the running loop."""
+        self.source.check()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the client."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Cancel what is under way, wait for it and close the connections. May be called again.
+
+        Iterations that were under way raise ``ClientClosedError`` with a ``resume_token``.
+        """
+        await self.source.close()
+
+
+def find_key(api_key: str | None) -> Secret:
+    """Take the key from the argument, ``KB4_API_KEY``, or the file ``KB4_API_KEY_FILE`` names.
+
+    Raises:
+        ConfigurationError: There is none, it cannot be read, or no header can carry it.
+    """
+    text = api_key if api_key is not None else os.environ.get("KB4_API_KEY")
+    name = os.environ.get("KB4_API_KEY_FILE")
+    if text is None and name:
+        try:
+            text = Path(name).read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "it is not text"
+            msg = f"KB4_API_KEY_FILE names {name!r}, which cannot be read: {reason}."
+            raise ConfigurationError(msg) from error
+    return check_secret(text, what="Reporting API key", sources=KEY_SOURCES)

@@ -1,0 +1,180 @@
+"""What a simulated server does wrong, scripted request by request."""
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from kb4_async.testing.log import LoggedRequest
+
+FaultKind: TypeAlias = Literal[
+    "status",
+    "truncate",
+    "invalid_json",
+    "reset",
+    "reset_in_body",
+    "hang",
+    "slow",
+    "gzip",
+    "hang_up",
+]
+HTML = b"<!DOCTYPE html><html><head><title>Error</title></head><body><h1>Error</h1></body></html>"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One kind of wrong answer; made by the class methods, each of which says what happens."""
+
+    kind: FaultKind
+    code: int = 200
+    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    in_body: bool = False
+    content_length: bool = False
+
+    @classmethod
+    def status(
+        cls, code: int, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> "Fault":
+        """Answer with that status; the body is a JSON object with a message unless given."""
+        return cls("status", code, body, dict(headers or {}))
+
+    @classmethod
+    def html(cls, code: int = 503) -> "Fault":
+        """Answer with that status and a page of HTML, as proxies do."""
+        return cls.status(code, body=HTML, headers={"content-type": "text/html; charset=utf-8"})
+
+    @classmethod
+    def rate_limit(cls, retry_after: str | float | None = None) -> "Fault":
+        """Answer 429, with a Retry-After header if given (seconds or an HTTP date)."""
+        headers = {} if retry_after is None else {"retry-after": f"{retry_after}"}
+        return cls.status(429, headers=headers)
+
+    @classmethod
+    def redirect(cls, url: str, code: int = 302) -> "Fault":
+        """Answer with a redirect to another address."""
+        return cls.status(code, body=b"", headers={"location": url})
+
+    @classmethod
+    def truncate(cls, *, content_length: bool = False) -> "Fault":
+        """Send half of the right body, then close the connection in good order.
+
+        The half is chunked without the last chunk; with `content_length` the header promises
+        the whole body instead.
+        """
+        return cls("truncate", content_length=content_length)
+
+    @classmethod
+    def invalid_json(cls) -> "Fault":
+        """Send half of the right body as if it were all of it: HTTP is whole, JSON is not."""
+        return cls("invalid_json")
+
+    @classmethod
+    def reset(cls) -> "Fault":
+        """Reset the connection before a single byte of the answer."""
+        return cls("reset")
+
+    @classmethod
+    def reset_in_body(cls) -> "Fault":
+        """Reset the connection after headers and half of the body."""
+        return cls("reset_in_body")
+
+    @classmethod
+    def hang(cls) -> "Fault":
+        """Never answer, until the client goes away or the simulator stops."""
+        return cls("hang")
+
+    @classmethod
+    def hang_up(cls) -> "Fault":
+        """Answer rightly, then close the connection that was to be kept, unannounced."""
+        return cls("hang_up")
+
+    @classmethod
+    def slow(cls, seconds: float, *, in_body: bool = False) -> "Fault":
+        """Answer rightly but later; with `in_body` the wait comes after half of the body."""
+        return cls("slow", seconds=seconds, in_body=in_body)
+
+    @classmethod
+    def gzip(cls) -> "Fault":
+        """Answer rightly but compressed, whether the client offered to read that or not."""
+        return cls("gzip")
+
+
+@dataclass(slots=True, eq=False)
+class FaultRule:
+    """When a fault is played; `played` counts how often it was."""
+
+    fault: Fault
+    path: str | None = None
+    page: int | None = None
+    where: Callable[[LoggedRequest], bool] | None = None
+    times: int | None = 1
+    after: int = 0
+    probability: float = 1.0
+    seen: int = 0
+    played: int = 0
+
+    def fits(self, entry: LoggedRequest) -> bool:
+        """Say whether the request is one of those this rule is for."""
+        if self.page is not None and (entry.page or 1) != self.page:
+            return False
+        if self.path is not None and not entry.is_at(self.path):
+            return False
+        return self.where is None or self.where(entry)
+
+    def plays(self, entry: LoggedRequest, chance: random.Random) -> bool:
+        """Decide whether the fault is played for this request, and count it."""
+        if (self.times is not None and self.played >= self.times) or not self.fits(entry):
+            return False
+        self.seen += 1
+        if self.seen <= self.after or chance.random() >= self.probability:
+            return False
+        self.played += 1
+        return True
+
+
+class FaultScript:
+    """The rules of one simulator; the first that plays wins."""
+
+    def __init__(self, seed: int) -> None:
+        """Start without rules; `seed` decides the chances."""
+        self.rules: list[FaultRule] = []
+        self.chance = random.Random(seed)
+
+    def add(  # noqa: PLR0913 - each is one way to name requests
+        self,
+        fault: Fault,
+        *,
+        path: str | None = None,
+        page: int | None = None,
+        where: Callable[[LoggedRequest], bool] | None = None,
+        times: int | None = 1,
+        after: int = 0,
+        probability: float = 1.0,
+    ) -> FaultRule:
+        """Play a fault for the requests that fit everything named.
+
+        Args:
+            fault: what to do.
+            path: the end of the path (`users`, `groups/*/members`).
+            page: the page asked for; a request that names none asks for page 1.
+            where: any other condition on the request.
+            times: how often at most, None for ever.
+            after: how many fitting requests to let pass first.
+            probability: the chance for each fitting request.
+        """
+        rule = FaultRule(fault, path, page, where, times, after, probability)
+        self.rules.append(rule)
+        return rule
+
+    def clear(self) -> None:
+        """Do no wrong from now on."""
+        self.rules.clear()
+
+    def pick(self, entry: LoggedRequest) -> Fault | None:
+        """Return the fault to play for this request, or None."""
+        for rule in self.rules:
+            if rule.plays(entry, self.chance):
+                return rule.fault
+        return None

@@ -1,0 +1,382 @@
+"""A simulated KnowBe4 Reporting API on a loopback port, which also judges its clients."""
+
+import asyncio
+import hashlib
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from email.utils import formatdate
+from itertools import count
+from math import ceil
+from types import TracebackType
+from typing import Literal, Self, TypeAlias
+
+from aiohttp import web
+
+from kb4_async.testing.account import Account, generate_account
+from kb4_async.testing.answers import STEADY_HEADERS, Answer, Answers, BodyStyle, message
+from kb4_async.testing.faults import Fault, FaultScript
+from kb4_async.testing.limits import Gate, Limit, Refusal
+from kb4_async.testing.log import LoggedRequest, RequestLog
+from kb4_async.testing.paging import PagingRules
+from kb4_async.testing.sending import abort, faulty, send, send_cut, send_paused
+
+API_KEY = "simulated-reporting-key"
+VERSION_PATH = "/v1/"
+KEEP_BYTES = 256 * 1024 * 1024
+STOP_SECONDS = 1.0
+
+RetryAfter: TypeAlias = bool | Literal["date"]
+
+
+class Holder:
+    """One key: whose it is, and what it has used up. A key of another kind opens nothing."""
+
+    def __init__(self, answers: Answers | None, limits: Iterable[Limit]) -> None:
+        """Start with nothing used."""
+        self.answers = answers
+        self.gate = Gate(limits)
+
+
+class StoppedError(Exception):
+    """The simulator is stopping; whoever waits for an answer gets none."""
+
+
+class Simulator:
+    """A Reporting API with made-up accounts behind it.
+
+    Use it as an async context manager, or call `start` and `stop`. The order for each request:
+    log it, count it against its key's limits, call `on_request`, then refuse it, or play a fault,
+    or answer; then call `on_answer`. The answer's records are those of the moment of arrival,
+    changes made by `on_request` included; latency comes after.
+
+    Attributes:
+        log: every request that arrived.
+        faults: the script of what goes wrong.
+        api_key: the key of the first account.
+        account: the first account.
+        errors: what callbacks raised; the client got a 500, `async with` raises the first.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is one property of the server
+        self,
+        account: Account | None = None,
+        *,
+        api_key: str = API_KEY,
+        limits: Iterable[Limit] = (Limit(1000, 60.0),),
+        latency: float = 0.0,
+        jitter: float = 0.0,
+        rate_headers: bool = False,
+        retry_after: RetryAfter = False,
+        paging: PagingRules | None = None,
+        style: BodyStyle = "compact",
+        chunked: bool = True,
+        keep_bytes: int = KEEP_BYTES,
+        on_request: Callable[[LoggedRequest], object] | None = None,
+        on_answer: Callable[[LoggedRequest], object] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        seed: int = 7,
+    ) -> None:
+        """Set a server up; nothing listens before `start`.
+
+        Args:
+            account: the account behind `api_key`; a generated one if not given.
+            api_key: the key that opens it.
+            limits: what every key is held to, counted by arrival on `clock`.
+            latency: seconds between arrival and answer.
+            jitter: up to so many seconds more, by chance.
+            rate_headers: send X-RateLimit-Limit and X-RateLimit-Remaining.
+            retry_after: let a 429 say when to come again, in seconds or as a "date".
+            paging: how it pages.
+            style: how bodies are written.
+            chunked: chunked bodies, as the real service sends; else with a content-length.
+            keep_bytes: how many bytes of ready bodies an account keeps.
+            on_request: called at each arrival; what it changes counts for this request already.
+            on_answer: called when a request is answered, cut off or given up.
+            clock: what the log and the limits go by.
+            host: where to listen.
+            port: where to listen; 0 takes a free port.
+            seed: decides chances: jitter, faults, request ids, the generated account.
+        """
+        self.limits = tuple(limits)
+        self.latency = latency
+        self.jitter = jitter
+        self.rate_headers = rate_headers
+        self.retry_after = retry_after
+        self.paging = paging or PagingRules()
+        self.style = style
+        self.chunked = chunked
+        self.keep_bytes = keep_bytes
+        self.on_request = on_request
+        self.on_answer = on_answer
+        self.clock = clock
+        self.host = host
+        self.port = port
+        self.chance = random.Random(seed)
+        self.log = RequestLog()
+        self.faults = FaultScript(seed)
+        self.holders: dict[str, Holder] = {}
+        self.fingerprints: dict[str, str] = {"": ""}
+        self.account = account or generate_account(seed)
+        self.api_key = api_key
+        self.add_account(api_key, self.account)
+        self.errors: list[Exception] = []
+        self.runner: web.ServerRunner | None = None
+        self.stopping = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        """Start to listen."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop; raise the first error of a callback (or of the simulator) if nothing else did."""
+        await self.stop()
+        if error is None and self.errors:
+            raise self.errors[0]
+
+    @property
+    def origin(self) -> str:
+        """Return scheme, host and port."""
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def base_url(self) -> str:
+        """Return the address that stands for a region's, version included."""
+        return f"{self.origin}/v1"
+
+    def add_account(
+        self, api_key: str, account: Account, *, limits: Iterable[Limit] | None = None
+    ) -> str:
+        """Let another key open another (or the same) account, with limits of its own."""
+        answers = Answers(account, self.paging, style=self.style, keep_bytes=self.keep_bytes)
+        self.holders[api_key] = Holder(answers, self.limits if limits is None else limits)
+        return self.fingerprint(api_key)
+
+    def add_stranger(self, key: str) -> str:
+        """Know a key that opens nothing here: a SCIM token, a key of another region.
+
+        It gets the same 401 as an unknown key, but is counted against the limits.
+        """
+        self.holders[key] = Holder(None, self.limits)
+        return self.fingerprint(key)
+
+    def revoke(self, api_key: str) -> None:
+        """Refuse a key from now on."""
+        self.add_stranger(api_key)
+
+    def fingerprint(self, key: str) -> str:
+        """Return what the log calls a key."""
+        if key not in self.fingerprints:
+            self.fingerprints[key] = hashlib.sha256(key.encode()).hexdigest()[:12]
+        return self.fingerprints[key]
+
+    def requests(
+        self,
+        path: str | None = None,
+        *,
+        status: int | None = None,
+        key: str | None = None,
+        where: Callable[[LoggedRequest], bool] | None = None,
+    ) -> list[LoggedRequest]:
+        """Return the logged requests that fit; see `RequestLog.requests`."""
+        return self.log.requests(path, status=status, key=key, where=where)
+
+    def preload(
+        self, path: str, *, api_key: str | None = None, per_page: int = 500, **filters: str
+    ) -> int:
+        """Make all pages of a listing now instead of when they are asked for; return how many."""
+        answers = self.holders[api_key or self.api_key].answers
+        if answers is None:
+            return 0
+        for page in count(1):
+            query = {**filters, "page": str(page), "per_page": str(per_page)}
+            if not answers.get(path, query, address="").rows:
+                return page - 1
+        raise AssertionError
+
+    async def start(self) -> None:
+        """Listen; afterwards `base_url` holds."""
+        self.stopping = asyncio.Event()
+        server = web.Server(self.handle, handler_cancellation=True, access_log=None)
+        self.runner = web.ServerRunner(server, shutdown_timeout=STOP_SECONDS)
+        await self.runner.setup()
+        site = web.TCPSite(self.runner, self.host, self.port)
+        await site.start()
+        self.port = self.runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """Cut off whoever waits, and close everything. Stopping twice does no harm."""
+        self.stopping.set()
+        if self.runner is not None:
+            await self.runner.cleanup()
+            self.runner = None
+
+    async def serve_forever(self) -> None:
+        """Return when somebody calls `stop`; for programs that only serve."""
+        await self.stopping.wait()
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Serve one request, and remember what fails here, a callback's assertion above all."""
+        try:
+            return await self.serve(request)
+        except Exception as error:
+            self.errors.append(error)
+            raise
+
+    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Take one request through all steps."""
+        entry, holder = self.note(request)
+        refusal = None if holder is None else holder.gate.arrive(entry.arrived)
+        if self.on_request is not None:
+            self.on_request(entry)
+        fault = None if refusal else self.faults.pick(entry)
+        answer = self.judge(request, entry, holder, refusal)
+        try:
+            if self.latency or self.jitter:
+                await self.idle(self.latency + self.jitter * self.chance.random())
+            return await self.answer(request, entry, answer, fault, self.rates(holder, entry))
+        except StoppedError:
+            abort(request)
+            return web.Response()
+        except asyncio.CancelledError:
+            entry.cancelled = True
+            raise
+        except ConnectionError:
+            # Raised, it would be logged as a failure of ours; returned, aiohttp drops it quietly.
+            entry.cancelled = True
+            return web.Response()
+        finally:
+            if self.on_answer is not None:
+                self.on_answer(entry)
+
+    def note(self, request: web.BaseRequest) -> tuple[LoggedRequest, Holder | None]:
+        """Log an arrival and find out whose key it carries."""
+        arrived = self.clock()
+        scheme, _, credential = request.headers.get("authorization", "").partition(" ")
+        key = credential.strip() if scheme.lower() == "bearer" else ""
+        holder = self.holders.get(key)
+        path = request.path
+        peer = request.transport.get_extra_info("peername") if request.transport else None
+        entry = LoggedRequest(
+            number=len(self.log),
+            arrived=arrived,
+            method=request.method,
+            path=path.removeprefix(VERSION_PATH) if path.startswith(VERSION_PATH) else path,
+            query=dict(request.query),
+            headers={
+                name.lower(): value
+                for name, value in request.headers.items()
+                if name.lower() != "authorization"
+            },
+            key=self.fingerprint(key),
+            connection=peer[1] if peer else 0,
+            key_ok=holder is not None and holder.answers is not None,
+        )
+        self.log.add(entry)
+        return entry, holder
+
+    def judge(
+        self,
+        request: web.BaseRequest,
+        entry: LoggedRequest,
+        holder: Holder | None,
+        refusal: Refusal | None,
+    ) -> Answer:
+        """Return the right answer to a request."""
+        if refusal is not None:
+            return message(429, headers=self.come_again(refusal))
+        if holder is None or holder.answers is None:
+            return message(401)
+        if request.method != "GET" or not request.path.startswith(VERSION_PATH):
+            return message(404)
+        accepted = request.headers.get("accept", "*/*")
+        if not any(kind in accepted for kind in ("json", "*/*", "application/*")):
+            return message(406)
+        address = f"{self.origin}{request.path}"
+        return holder.answers.get(entry.path, entry.query, address=address)
+
+    def come_again(self, refusal: Refusal) -> dict[str, str]:
+        """Return the headers of a 429."""
+        seconds = ceil(min(refusal.retry_after, 86_400.0))
+        if self.retry_after == "date":
+            return {"retry-after": formatdate(time.time() + seconds, usegmt=True)}
+        return {"retry-after": str(seconds)} if self.retry_after else {}
+
+    def rates(self, holder: Holder | None, entry: LoggedRequest) -> dict[str, str]:
+        """Return the headers that tell what is left of the limits."""
+        if not self.rate_headers or holder is None:
+            return {}
+        room = holder.gate.remaining(max(entry.arrived, self.clock()))
+        return (
+            {}
+            if room is None
+            else {"x-ratelimit-limit": str(room[0]), "x-ratelimit-remaining": str(room[1])}
+        )
+
+    async def answer(
+        self,
+        request: web.BaseRequest,
+        entry: LoggedRequest,
+        right: Answer,
+        fault: Fault | None,
+        rates: dict[str, str],
+    ) -> web.StreamResponse:
+        """Send the answer, or play the fault on it."""
+        answer = right
+        if fault is not None:
+            entry.fault = fault.kind
+            answer = faulty(fault, right)
+            if fault.kind == "hang":
+                await self.idle(None)
+            if fault.kind == "reset":
+                abort(request)
+                return web.Response()
+            if fault.kind == "slow" and not fault.in_body:
+                await self.idle(fault.seconds)
+        headers = self.write_down(entry, answer) | rates
+        if fault is not None and fault.kind in {"truncate", "reset_in_body"}:
+            entry.answered = None
+            entry.size //= 2
+            return await send_cut(request, answer, headers, fault)
+        if fault is not None and fault.in_body:
+            pause = self.idle(fault.seconds)
+            return await send_paused(request, answer, headers, chunked=self.chunked, pause=pause)
+        response = await send(request, answer, headers, chunked=self.chunked)
+        if fault is not None and fault.kind == "hang_up" and request.transport is not None:
+            request.transport.close()
+        return response
+
+    def write_down(self, entry: LoggedRequest, answer: Answer) -> dict[str, str]:
+        """Complete the log's entry and return the headers that say the same."""
+        entry.status = answer.status
+        entry.size = len(answer.body)
+        entry.rows = answer.rows
+        entry.request_id = str(uuid.UUID(int=self.chance.getrandbits(128), version=4))
+        entry.answered = self.clock()
+        headers = {
+            **STEADY_HEADERS,
+            "x-request-id": entry.request_id,
+            "x-runtime": f"{entry.answered - entry.arrived:.6f}",
+            **answer.headers,
+        }
+        if answer.etag is not None:
+            headers["etag"] = answer.etag
+        return headers
+
+    async def idle(self, seconds: float | None) -> None:
+        """Wait, for ever if None; stopping the simulator ends it at once."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.stopping.wait()
+        except TimeoutError:
+            return
+        raise StoppedError

@@ -19,12 +19,104 @@ from kb4_async.errors import (
     KB4Error,
     NotFoundError,
     PermissionDeniedError,
+    QuotaExhaustedError,
     RateLimitError,
     ServerError,
+    SinkError,
     TransportError,
 )
+from kb4_async.events import (
+    Event,
+    ExportProgress,
+    ExportStarted,
+    KeyPaused,
+    ListingRepaired,
+    RequestFinished,
+    RetryScheduled,
+)
+from kb4_async.export.manifest import ExportReport, Gap, ResourceReport
+from kb4_async.export.resources import DEFAULT_RESOURCES
+from kb4_async.export.runner import export_account
 from kb4_async.options import Limits, Retry, Timeout, Window
+from kb4_async.protocol.address import REGIONS
 from kb4_async.protocol.page import Page
+from kb4_async.records import (
+    Account,
+    Admin,
+    CampaignGroup,
+    Enrollment,
+    EnrollmentUser,
+    Group,
+    Member,
+    PhishingCampaign,
+    SecurityTestSummary,
+    TrainingCampaign,
+    TrainingContent,
+    User,
+)
 from kb4_async.reporting.client import ReportingClient
+from kb4_async.reporting.doctor import Check, Diagnosis, diagnose
+from kb4_async.runtime.fanout import FanOut
+from kb4_async.runtime.handover import ChildFailure
+from kb4_async.runtime.iterators import PageIterator, RecordIterator
 from kb4_async.runtime.listing import Listing
 from kb4_async.version import VERSION as __version__
+
+__all__ = [
+    "DEFAULT_RESOURCES",
+    "REGIONS",
+    "APIError",
+    "APITimeoutError",
+    "Account",
+    "Admin",
+    "AuthenticationError",
+    "CampaignGroup",
+    "Check",
+    "CheckpointMismatchError",
+    "ChildFailure",
+    "ClientClosedError",
+    "ConfigurationError",
+    "DecodeError",
+    "Diagnosis",
+    "Enrollment",
+    "EnrollmentUser",
+    "Event",
+    "ExportProgress",
+    "ExportReport",
+    "ExportStarted",
+    "FanOut",
+    "Gap",
+    "Group",
+    "IncompleteListingError",
+    "KB4Error",
+    "KeyPaused",
+    "Limits",
+    "Listing",
+    "ListingRepaired",
+    "Member",
+    "NotFoundError",
+    "Page",
+    "PageIterator",
+    "PermissionDeniedError",
+    "PhishingCampaign",
+    "QuotaExhaustedError",
+    "RateLimitError",
+    "RecordIterator",
+    "ReportingClient",
+    "RequestFinished",
+    "ResourceReport",
+    "Retry",
+    "RetryScheduled",
+    "SecurityTestSummary",
+    "ServerError",
+    "SinkError",
+    "Timeout",
+    "TrainingCampaign",
+    "TrainingContent",
+    "TransportError",
+    "User",
+    "Window",
+    "__version__",
+    "diagnose",
+    "export_account",
+]

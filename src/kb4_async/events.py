@@ -67,6 +67,19 @@ class ListingRepaired(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ExportStarted(Event):
+    """An export begins to write.
+
+    Attributes:
+        destination: The folder.
+        replaces: The folder holds an earlier, incomplete export, which is begun again.
+    """
+
+    destination: str
+    replaces: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ExportProgress(Event):
     """Where one resource of an export stands.
 

@@ -58,16 +58,17 @@ def read_array(body: bytes) -> bytes:
     raise unreadable("it is neither a JSON array nor an object", body)
 
 
-def read_object(body: bytes) -> dict[str, Any]:
-    """Decode an answer that holds one record, alone or in an array of one (both are served).
+def read_one(body: bytes) -> bytes:
+    """Return the array of an answer that holds one record, alone or in an array (both are served).
 
     Raises:
-        DecodeError: The body is no such thing.
+        DecodeError: It holds none or several.
     """
-    items = items_of(read_array(body))
-    if len(items) != 1:
-        raise unreadable(f"one record was expected, not {len(items)}", body)
-    return items[0]
+    array = read_array(body)
+    found = len(items_of(array))
+    if found != 1:
+        raise unreadable(f"one record was expected, not {found}", body)
+    return array
 
 
 def items_of(array: bytes) -> list[dict[str, Any]]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from kb4_async.errors import ConfigurationError
 from kb4_async.protocol import codec
 from kb4_async.protocol.endpoints import MAX_PER_PAGE, Endpoint, check_per_page
-from kb4_async.protocol.page import complete
+from kb4_async.protocol.page import Content, Page
 from kb4_async.protocol.paging import Verify
 from kb4_async.protocol.request import Request, fill_path
+from kb4_async.protocol.token import Identity, Place
+from kb4_async.runtime.engine import Tally
 from kb4_async.runtime.limiter import Rank
 from kb4_async.runtime.listing import Listing
 from kb4_async.runtime.source import Source, Spec
@@ -84,13 +86,36 @@ class Noun(Generic[R]):
             NotFoundError: There is no such record.
             KB4Error: The request failed otherwise.
         """
+        page = await self.one_page(values, filters)
+        return page.items[0]
+
+    async def one_page(
+        self,
+        values: Mapping[str, str | int],
+        filters: Mapping[str, object],
+        tally: Tally | None = None,
+    ) -> Page[R]:
+        """The same as a page of one record, for whoever wants its bytes."""
         self.source.check()
         row = self.endpoint
-        path = fill_path(row.one or row.path, values)
-        request = Request("GET", path, row.one_query(filters))
-        fetched = await self.source.engine.fetch(request, codec.read_object, rank=Rank.INTERACTIVE)
-        complete([fetched.value], row, {})
-        return cast("R", fetched.value)
+        request = Request("GET", fill_path(row.one or row.path, values), row.one_query(filters))
+        fetched = await self.source.engine.fetch(
+            request, codec.read_one, rank=Rank.INTERACTIVE, tally=tally
+        )
+        place = Place(rows=1)
+        return Page(
+            resource=row.resource,
+            scope={},
+            number=1,
+            end_reason=None,
+            request_id=fetched.request_id,
+            attempts=fetched.attempts,
+            endpoint=row,
+            content=Content(fetched.value, rows=1),
+            identity=Identity(row.resource, {}, request.query, 1),
+            place=place,
+            next_place=place,
+        )
 
 
 __all__ = ["MAX_PER_PAGE", "PREFETCH", "Noun", "Verify"]

@@ -45,9 +45,15 @@ class Fetched(Generic[T]):
 
 @dataclass(slots=True)
 class Tally:
-    """Counts the attempts made for somebody."""
+    """Counts for somebody who reports them.
+
+    Attributes:
+        requests: Attempts made.
+        repairs: Times a listing was read again because records moved.
+    """
 
     requests: int = 0
+    repairs: int = 0
 
 
 class Engine:
@@ -219,10 +225,14 @@ class Engine:
         )
 
     def notify(self, event: Event) -> None:
-        """Tell the observer; what it raises is logged and stops nothing."""
-        if self.observer is None:
-            return
-        try:
-            self.observer(event)
-        except Exception:  # a watcher's bug must not cost an export
-            log.exception("on_event failed for %s", type(event).__name__)
+        """Tell the client's observer."""
+        if self.observer is not None:
+            tell(self.observer, event)
+
+
+def tell(observer: Observer, event: Event) -> None:
+    """Tell an observer; what it raises is logged and stops nothing."""
+    try:
+        observer(event)
+    except Exception:  # noqa: BLE001  # a watcher's bug must not cost an export
+        log.exception("on_event failed for %s", type(event).__name__)

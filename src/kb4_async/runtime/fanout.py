@@ -91,7 +91,7 @@ class MergedStream(Handover, Generic[R]):
     async def follow(self, child: Listing[R]) -> None:
         """Hand a child's pages over, one at a time."""
         try:
-            async with aclosing(child.open_pages(self.form, self.tally)) as pages:
+            async with aclosing(child.pages(form=self.form, tally=self.tally)) as pages:
                 async for page in pages:
                     taken = asyncio.Event()
                     self.ready.append((page, taken))
@@ -182,16 +182,16 @@ class FanOut(Generic[R]):
         """
         return RecordIterator(self.open_stream("items"))
 
-    def pages(self) -> PageIterator[R]:
+    def pages(self, *, form: Form = "items", tally: Tally | None = None) -> PageIterator[R]:
         """Iterate pages.
+
+        Args:
+            form: As for a ``Listing``.
+            tally: Counts the requests of this iteration.
 
         Raises:
             KB4Error: As in iterating records.
         """
-        return self.open_pages("items")
-
-    def open_pages(self, form: Form, tally: Tally | None = None) -> PageIterator[R]:
-        """Iterate pages for a consumer that wants records' bytes (``raw``) or dicts (``items``)."""
         return PageIterator(self.open_stream(form, tally))
 
     def open_stream(self, form: Form, tally: Tally | None = None) -> MergedStream[R]:

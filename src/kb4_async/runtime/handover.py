@@ -36,6 +36,10 @@ class Handover:
         """Child listings that failed and were passed over."""
         return ()
 
+    def requests_left(self) -> int | None:
+        """Requests still to come as far as known; None where they are not."""
+        return None
+
     def check_loop(self) -> None:
         """Raise if the consumer moved to another event loop."""
         if asyncio.get_running_loop() is not self.loop:

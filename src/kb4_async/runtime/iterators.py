@@ -25,6 +25,10 @@ class Pages(Protocol[R]):
         """Child listings that failed and were passed over."""
         ...
 
+    def requests_left(self) -> int | None:
+        """Requests still to come as far as known."""
+        ...
+
     async def next(self) -> Page[R]:
         """Return the next page or raise ``StopAsyncIteration``."""
         ...
@@ -55,6 +59,10 @@ class Leaving(Generic[R]):
     def failures(self) -> Sequence[ChildFailure]:
         """Child listings that failed so far under ``on_error="skip"``."""
         return self.stream.failures
+
+    def requests_left(self) -> int | None:
+        """Requests still to come: exact once the end is known, None before."""
+        return self.stream.requests_left()
 
     async def aclose(self) -> None:
         """Stop fetching; returns when every fetcher has ended. May be called again."""

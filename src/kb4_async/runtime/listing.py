@@ -51,16 +51,17 @@ class Listing(Generic[R]):
         """
         return RecordIterator(PageStream(self.source, self.spec))
 
-    def pages(self) -> PageIterator[R]:
+    def pages(self, *, form: Form = "items", tally: Tally | None = None) -> PageIterator[R]:
         """Iterate pages; the last one has no items, and its ``end_reason`` proves the end.
+
+        Args:
+            form: ``items`` prepares the records as dicts, ``raw`` as bytes, at a third of the cost;
+                either way the other form can be had of a page too.
+            tally: Counts the requests of this iteration.
 
         Raises:
             KB4Error: As in iterating records.
         """
-        return self.open_pages("items")
-
-    def open_pages(self, form: Form, tally: Tally | None = None) -> PageIterator[R]:
-        """Iterate pages for a consumer that wants records' bytes (``raw``) or dicts (``items``)."""
         return PageIterator(PageStream(self.source, self.spec, form=form, tally=tally))
 
     async def first_page(self) -> Page[R]:

@@ -98,6 +98,10 @@ class PageStream(Handover, Generic[R]):
 
     # -- the consumer's side ----------------------------------------------------------------------
 
+    def requests_left(self) -> int | None:
+        """Requests still to come: exact once the end is known, None before."""
+        return self.machine.requests_left()
+
     async def next(self) -> Page[R]:
         """Return the next page, in order; the last one has no items.
 
@@ -252,6 +256,7 @@ class PageStream(Handover, Generic[R]):
         self.drop()
         if machine.reading != self.reading:
             self.reading = machine.reading
+            self.tally.repairs += 1
             event = ListingRepaired(self.spec.endpoint.resource, self.spec.scope, self.reading)
             self.source.engine.notify(event)
             log.info("%s: reading %d of the listing", self.spec.path, self.reading)

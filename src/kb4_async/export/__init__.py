@@ -1,0 +1,1 @@
+"""Whole accounts, written to disk: runner and manifest."""

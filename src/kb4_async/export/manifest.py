@@ -1,0 +1,176 @@
+"""What an export knows of itself: the report in memory, ``manifest.json`` on disk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kb4_async.errors import ConfigurationError
+from kb4_async.protocol import codec
+from kb4_async.sinks import Position
+from kb4_async.version import VERSION
+
+SCHEMA_VERSION = 1
+FILE_NAME = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Something that could not be had, or does not add up.
+
+    Attributes:
+        scope: Which part: ``{"group_id": 789}``; empty for the whole resource.
+        error: Name of the error, for example ``PermissionDeniedError``; ``CountMismatch`` where a
+            listing ended with proof but holds fewer records than its parent says.
+        message: What happened and what to do.
+    """
+
+    scope: Mapping[str, object]
+    error: str
+    message: str
+
+
+@dataclass(slots=True)
+class ResourceReport:
+    """One resource of an export.
+
+    Attributes:
+        name: ``users``.
+        complete: Everything was read, with proof, and is on disk.
+        rows: Records written.
+        pages: Pages written.
+        requests: Attempts made.
+        end_reasons: What proved the end of its listings, and how often.
+        expected: Records expected, where the account gives a count; otherwise None.
+        repairs: Times a listing was read again because records moved.
+        gaps: What is missing.
+        output: What the sink says of the file: name, bytes, sha256.
+        seconds: Time it took.
+    """
+
+    name: str
+    complete: bool = False
+    rows: int = 0
+    pages: int = 0
+    requests: int = 0
+    end_reasons: dict[str, int] = field(default_factory=dict)
+    expected: int | None = None
+    repairs: int = 0
+    gaps: list[Gap] = field(default_factory=list)
+    output: Position = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """The manifest's entry."""
+        return {
+            "complete": self.complete,
+            "rows": self.rows,
+            "pages": self.pages,
+            "requests": self.requests,
+            "end_reasons": self.end_reasons,
+            "expected": self.expected,
+            "repairs": self.repairs,
+            "gaps": [
+                {"scope": dict(gap.scope), "error": gap.error, "message": gap.message}
+                for gap in self.gaps
+            ],
+            "seconds": round(self.seconds, 3),
+            **{name: value for name, value in self.output.items() if name != "rows"},
+        }
+
+
+@dataclass(slots=True)
+class ExportReport:
+    """A whole export, also of one that is incomplete.
+
+    Attributes:
+        complete: Every listing was read to a proven end and is on disk.
+        destination: The folder.
+        account: Name and domains of the account, origin and region of the API.
+        parameters: What was asked for.
+        resources: One entry a resource, by name.
+        started: UTC, ISO 8601.
+        finished: UTC, ISO 8601; None while it runs.
+        seconds: Time it took.
+    """
+
+    destination: Path
+    account: dict[str, Any]
+    parameters: dict[str, Any]
+    resources: dict[str, ResourceReport]
+    started: str
+    finished: str | None = None
+    seconds: float = 0.0
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing."""
+        return self.finished is not None and all(r.complete for r in self.resources.values())
+
+    @property
+    def rows(self) -> int:
+        """Records of all resources."""
+        return sum(r.rows for r in self.resources.values())
+
+    @property
+    def requests(self) -> int:
+        """Attempts made in all."""
+        return sum(r.requests for r in self.resources.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """The manifest."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "tool": {"name": "kb4_async", "version": VERSION},
+            "complete": self.complete,
+            "account": self.account,
+            "parameters": self.parameters,
+            "started": self.started,
+            "finished": self.finished,
+            "seconds": round(self.seconds, 3),
+            "totals": {
+                "rows": self.rows,
+                "pages": sum(r.pages for r in self.resources.values()),
+                "requests": self.requests,
+            },
+            "resources": {name: r.to_json() for name, r in self.resources.items()},
+        }
+
+    def write(self) -> None:
+        """Write ``manifest.json`` so that it is whole at every moment.
+
+        Raises:
+            OSError: The disk is full or gone.
+        """
+        path = self.destination / FILE_NAME
+        draft = path.with_name(f".{FILE_NAME}.tmp")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(codec.encode_pretty(self.to_json()))
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+
+
+def read_manifest(directory: Path) -> dict[str, Any] | None:
+    """Read the manifest of an earlier export; None where there is none.
+
+    Raises:
+        ConfigurationError: It cannot be read, or is of a version this library does not know.
+    """
+    path = directory / FILE_NAME
+    try:
+        manifest = codec.decode(path.read_bytes())
+        version = manifest["schema_version"]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        msg = f"{path} is not a manifest of kb4_async ({error}): choose another destination."
+        raise ConfigurationError(msg) from error
+    if version != SCHEMA_VERSION or not isinstance(manifest.get("account"), dict):
+        msg = f"{path} is of another version ({version}) of kb4_async: choose another destination."
+        raise ConfigurationError(msg)
+    checked: dict[str, Any] = manifest
+    return checked

@@ -1,0 +1,52 @@
+"""The resources of an export, and which are chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from kb4_async.errors import ConfigurationError
+from kb4_async.protocol.endpoints import ENDPOINTS
+from kb4_async.sinks import Dataset
+
+Members = Literal["fetched", "derived"]
+
+#: What an export holds unless told otherwise, in the order it is shown.
+DEFAULT_RESOURCES = (
+    "account",
+    "users",
+    "groups",
+    "members",
+    "enrollments",
+    "training_campaigns",
+    "phishing_campaigns",
+)
+
+
+def choose_resources(names: Iterable[str] | None, members: str) -> tuple[str, ...]:
+    """Check the chosen names; without any, everything.
+
+    Raises:
+        ConfigurationError: An unknown name, or a choice that cannot be made.
+    """
+    if isinstance(names, str):
+        names = (names,)
+    chosen = DEFAULT_RESOURCES if names is None else tuple(dict.fromkeys(names))
+    unknown = [name for name in chosen if name not in DEFAULT_RESOURCES]
+    if unknown or not chosen:
+        what = f"{unknown[0]!r} is not a resource" if unknown else "No resource was chosen"
+        msg = f"{what}: choose from {', '.join(DEFAULT_RESOURCES)}."
+        raise ConfigurationError(msg)
+    if members not in {"fetched", "derived"}:
+        msg = f"members is 'fetched' or 'derived', not {members!r}."
+        raise ConfigurationError(msg)
+    if members == "derived" and "members" in chosen and not {"users", "groups"} <= set(chosen):
+        msg = "members='derived' is made of users and groups: export these two as well."
+        raise ConfigurationError(msg)
+    return tuple(name for name in DEFAULT_RESOURCES if name in chosen)
+
+
+def dataset(name: str) -> Dataset:
+    """What a sink is told of a resource."""
+    row = ENDPOINTS[name]
+    return Dataset(name, row.key, row.parent)

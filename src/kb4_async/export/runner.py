@@ -1,0 +1,191 @@
+"""``export_account``: all resources side by side under one limiter."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from kb4_async.errors import AuthenticationError, KB4Error, SinkError
+from kb4_async.events import ExportStarted, Observer
+from kb4_async.export.destination import (
+    check_same_account,
+    inspect_destination,
+    prepare_destination,
+)
+from kb4_async.export.manifest import ExportReport
+from kb4_async.export.membership import (
+    GroupBoard,
+    UserSpool,
+    derive_members,
+    fetch_members,
+    read_groups,
+    spool_users,
+)
+from kb4_async.export.resources import Members, choose_resources
+from kb4_async.export.step import Step, follow, write_account
+from kb4_async.export.writer import DatasetWriter, Worker
+from kb4_async.protocol.page import Page
+from kb4_async.records import Account
+from kb4_async.reporting.client import ReportingClient
+from kb4_async.runtime.engine import tell
+from kb4_async.sinks import JsonLinesSink, SinkFactory
+
+
+async def export_account(
+    kb: ReportingClient,
+    destination: str | os.PathLike[str],
+    *,
+    resources: Iterable[str] | None = None,
+    members: Members = "fetched",
+    fresh: bool = False,
+    on_event: Observer | None = None,
+    sink: SinkFactory | None = None,
+) -> ExportReport:
+    """Export a whole account: one dataset a resource, and ``manifest.json``.
+
+    All resources are read side by side; members begin as soon as their groups are known. One failing
+    resource, or one failing group, does not stop the rest: the report and the manifest name it.
+
+    Args:
+        kb: The account's client.
+        destination: A folder of its own; made if it does not exist.
+        resources: Names of resources; None for all.
+        members: ``fetched`` reads each group's members (one request or more a group); ``derived``
+            takes them out of the users' own ``groups`` and fetches only groups whose number of
+            members differs from ``member_count``.
+        fresh: Replace an earlier export of the same account.
+        on_event: Called with ``ExportProgress`` after each page; must return at once.
+        sink: Makes the sink of each dataset; JSON lines in ``destination`` if left out.
+
+    Returns:
+        The report; ``report.complete`` is true, or its resources' ``gaps`` say what is missing.
+
+    Raises:
+        ConfigurationError: An unknown resource, or a destination that cannot be used. Nothing was
+            touched.
+        AuthenticationError: The key is not known here. Nothing was touched.
+        CancelledError: After everything that is whole was committed and the manifest written.
+
+    Requests: one for the account and those of each listing. Memory: as for the listings, plus about
+    200 bytes a group.
+    """
+    names = choose_resources(resources, members)
+    folder, earlier = await asyncio.to_thread(inspect_destination, destination, names, fresh=fresh)
+    run = Run(kb, names, members, on_event)
+    try:
+        account = await run.read_account()
+        check_same_account(folder, earlier, run.identity)
+        await run.claim(folder)
+        if on_event is not None:
+            tell(on_event, ExportStarted(str(folder), replaces=earlier is not None))
+        try:
+            await run.all(account, sink or partial(JsonLinesSink, folder))
+        finally:
+            await run.end()
+    finally:
+        run.worker.close()
+    return run.report
+
+
+class Run:
+    """One export under way.
+
+    Args:
+        kb: The client.
+        names: Resources to write.
+        members: How members are had.
+        observer: Told how each resource stands.
+    """
+
+    def __init__(
+        self,
+        kb: ReportingClient,
+        names: tuple[str, ...],
+        members: Members,
+        observer: Observer | None,
+    ) -> None:
+        self.kb = kb
+        self.names = names
+        self.members = members
+        self.worker = Worker()
+        # Members need the groups, written or not.
+        needed = dict.fromkeys((*names, *(("groups",) if "members" in names else ())))
+        self.steps = {name: Step(name, kb, observer) for name in needed}
+        self.board = GroupBoard()
+        self.identity: dict[str, Any] = {
+            "name": None,
+            "domains": None,
+            "origin": kb.address.origin,
+            "region": kb.address.region,
+        }
+        self.began = asyncio.get_running_loop().time()
+        self.started = now()
+
+    async def read_account(self) -> Page[Account] | KB4Error:
+        """Learn whose account it is, before anything is touched."""
+        step = self.steps.get("account")
+        try:
+            page = await self.kb.account.one_page({}, {}, step.tally if step else None)
+        except AuthenticationError:
+            raise
+        except KB4Error as error:
+            return error  # without this one resource the rest may still be had
+        self.identity["name"] = page.items[0].get("name")
+        self.identity["domains"] = page.items[0].get("domains")
+        return page
+
+    async def claim(self, folder: Path) -> None:
+        """Take the destination: from now on its manifest says that it is incomplete."""
+        self.report = ExportReport(
+            destination=folder,
+            account=self.identity,
+            parameters={"resources": list(self.names), "members": self.members},
+            resources={name: self.steps[name].report for name in self.names},
+            started=self.started,
+        )
+        await self.worker.run(partial(prepare_destination, folder, self.report))
+
+    async def all(self, account: Page[Account] | KB4Error, factory: SinkFactory) -> None:
+        """Read every resource side by side."""
+        kb = self.kb
+        work: dict[str, Callable[[Step], Awaitable[None]]] = {
+            "account": partial(write_account, account),
+            "users": partial(follow, kb.users.list()),
+            "groups": partial(read_groups, self.board, kb.groups.list()),
+            "members": partial(fetch_members, self.board),
+            "enrollments": partial(follow, kb.training.enrollments.list()),
+            "training_campaigns": partial(follow, kb.training.campaigns.list()),
+            "phishing_campaigns": partial(follow, kb.phishing.campaigns.list()),
+        }
+        if "members" in self.names and self.members == "derived":
+            spool = UserSpool(self.worker)
+            work["users"] = partial(spool_users, spool, kb.users.list())
+            work["members"] = partial(derive_members, self.board, spool)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for name, step in self.steps.items():
+                    if name in self.names:
+                        step.writer = DatasetWriter(self.worker, factory, name)
+                    tasks.create_task(step.run(work[name]), name=f"kb4 export {name}")
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None  # a defect; what was whole is committed
+
+    async def end(self) -> None:
+        """Say in the manifest how it ended."""
+        self.report.finished = now()
+        self.report.seconds = asyncio.get_running_loop().time() - self.began
+        try:
+            await self.worker.run(self.report.write)
+        except OSError as error:
+            msg = f"{self.report.destination}: the manifest cannot be written ({error.strerror})."
+            raise SinkError(msg) from error
+
+
+def now() -> str:
+    """The present time in UTC, ISO 8601 to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

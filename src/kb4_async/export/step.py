@@ -1,0 +1,132 @@
+"""One resource of an export under way: its writer, its report, and what becomes of its errors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
+from typing import Any
+
+from kb4_async.errors import KB4Error
+from kb4_async.events import ExportProgress, Observer
+from kb4_async.export.manifest import Gap, ResourceReport
+from kb4_async.export.writer import DatasetWriter
+from kb4_async.protocol.page import Page
+from kb4_async.records import Account
+from kb4_async.reporting.client import ReportingClient
+from kb4_async.runtime.engine import Tally, tell
+from kb4_async.runtime.listing import Listing
+
+
+class Step:
+    """One resource.
+
+    Args:
+        name: The resource.
+        kb: The client.
+        observer: Told how it stands.
+
+    Attributes:
+        report: What the manifest says of it.
+        tally: Counts its requests.
+        writer: Its dataset; None where the resource is only read for another's sake.
+        requests_left: Requests still to come, as far as known.
+    """
+
+    def __init__(self, name: str, kb: ReportingClient, observer: Observer | None) -> None:
+        self.name = name
+        self.kb = kb
+        self.observer = observer
+        self.report = ResourceReport(name)
+        self.tally = Tally()
+        self.writer: DatasetWriter | None = None
+        self.requests_left: int | None = None
+
+    async def run(self, work: Callable[[Step], Awaitable[None]]) -> None:
+        """Do the work; an error becomes a gap of this resource and stops no other."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        proven = False
+        try:
+            if self.writer is not None:
+                await self.writer.open()
+            await work(self)
+            proven = not self.report.gaps
+        except KB4Error as error:
+            self.gap({}, error)
+        except asyncio.CancelledError:
+            message = "The export was interrupted before this resource was complete."
+            self.report.gaps.append(Gap({}, "Interrupted", message))
+            raise
+        finally:
+            self.report.seconds = clock() - began
+            await self.finish(proven=proven)
+
+    async def finish(self, *, proven: bool) -> None:
+        """Commit what is whole; only then may the resource call itself complete."""
+        report = self.report
+        try:
+            if self.writer is not None:
+                await self.writer.close(complete=proven)
+                report.output = self.writer.position
+        except KB4Error as error:
+            self.gap({}, error)
+            proven = False
+        report.requests, report.repairs = self.tally.requests, self.tally.repairs
+        report.complete = proven
+        self.requests_left = 0 if proven else None
+        self.tell("complete" if proven else "incomplete")
+
+    async def write(self, page: Page[Any], requests_left: int | None) -> None:
+        """Write a page, or note what an end page proves."""
+        report = self.report
+        self.requests_left = requests_left
+        if page.end_reason is not None:
+            self.proven_by(page.end_reason)
+            return
+        if self.writer is not None:
+            await self.writer.write(page)
+        report.rows += len(page)
+        report.pages += 1
+        self.tell("running")
+
+    def proven_by(self, reason: str) -> None:
+        """Count what proved the end of a listing."""
+        self.report.end_reasons[reason] = self.report.end_reasons.get(reason, 0) + 1
+
+    def gap(self, scope: Mapping[str, object], error: KB4Error) -> None:
+        """Name what could not be had."""
+        self.report.gaps.append(Gap(scope, type(error).__name__, str(error)))
+
+    def tell(self, state: str) -> None:
+        """Tell the observer how the resource stands."""
+        if self.observer is None or self.writer is None:
+            return
+        report = self.report
+        tell(
+            self.observer,
+            ExportProgress(
+                resource=self.name,
+                state=state,
+                rows=report.rows,
+                pages=report.pages,
+                requests=self.tally.requests,
+                requests_left=self.requests_left,
+                detail=report.gaps[0].message if report.gaps else "",
+            ),
+        )
+
+
+async def follow(listing: Listing[Any], step: Step) -> None:
+    """Write a listing, page by page, without decoding it."""
+    async with aclosing(listing.pages(form="raw", tally=step.tally)) as pages:
+        async for page in pages:
+            await step.write(page, pages.requests_left())
+
+
+async def write_account(account: Page[Account] | KB4Error, step: Step) -> None:
+    """Write the account, which was read before the destination was claimed."""
+    if isinstance(account, KB4Error):
+        raise account
+    await step.write(account, 0)
+    step.proven_by("count_met")

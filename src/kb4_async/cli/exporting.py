@@ -1,0 +1,88 @@
+"""``kb4 export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kb4_async import DEFAULT_RESOURCES, ExportReport, export_account
+from kb4_async.cli.progress import ExportView, print_summary
+from kb4_async.cli.running import (
+    COMPLETE,
+    CREDENTIALS,
+    INCOMPLETE,
+    QUOTA,
+    BaseUrl,
+    Concurrency,
+    Json,
+    LimitTexts,
+    Region,
+    connect,
+    print_bytes,
+    run,
+    to_json,
+)
+
+Resources = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--resource", help=f"Export only this; repeatable: {', '.join(DEFAULT_RESOURCES)}."
+    ),
+]
+MembersMode = Annotated[
+    str, typer.Option("--members", help="fetched (a request a group or more) or derived.")
+]
+
+
+def export(
+    dest: Annotated[Path, typer.Argument(help="A folder of its own; made if it does not exist.")],
+    resource: Resources = None,
+    members: MembersMode = "fetched",
+    fresh: Annotated[bool, typer.Option(help="Replace an earlier export there.")] = False,
+    region: Region = None,
+    base_url: BaseUrl = None,
+    limit: LimitTexts = None,
+    max_concurrency: Concurrency = 32,
+    json: Json = False,
+    quiet: Annotated[bool, typer.Option(help="Show no progress.")] = False,
+) -> None:
+    """Export the whole account as JSON lines, with a manifest that proves it is complete."""
+
+    async def work() -> ExportReport:
+        view = ExportView(resource or DEFAULT_RESOURCES, quiet=quiet)
+        kb = connect(region, base_url, limit, max_concurrency, view)
+        with view:
+            async with kb:
+                return await export_account(
+                    kb,
+                    dest,
+                    resources=resource,
+                    members=members,  # type: ignore[arg-type]  # checked by export_account
+                    fresh=fresh,
+                    on_event=view,
+                )
+
+    finish(run(work), json=json, quiet=quiet)
+
+
+def finish(report: ExportReport, *, json: bool, quiet: bool = False) -> None:
+    """Show how an export ended, and end with its code."""
+    if json:
+        print_bytes(to_json(report.to_json()))
+    if not quiet:
+        print_summary(report)
+    raise typer.Exit(report_code(report))
+
+
+def report_code(report: ExportReport) -> int:
+    """The documented exit code of an export that ran to its end."""
+    if report.complete:
+        return COMPLETE
+    errors = [{gap.error for gap in entry.gaps} for entry in report.resources.values()]
+    found = set().union(*errors)
+    denied_everything = all(e == {"PermissionDeniedError"} for e in errors)
+    if "AuthenticationError" in found or denied_everything:
+        return CREDENTIALS
+    return QUOTA if "QuotaExhaustedError" in found else INCOMPLETE

@@ -1,0 +1,145 @@
+"""What a person sees of an export: bars on a terminal, plain lines otherwise; a table at the end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from kb4_async import (
+    Event,
+    ExportProgress,
+    ExportReport,
+    ExportStarted,
+    KeyPaused,
+    ListingRepaired,
+    RetryScheduled,
+)
+
+STATES = {"complete": "[green]complete[/]", "incomplete": "[red]incomplete[/]"}
+
+
+class ExportView:
+    """Shows an export's progress on stderr.
+
+    Args:
+        resources: Names in the order they are shown.
+        quiet: Show nothing while it runs.
+    """
+
+    def __init__(self, resources: Iterable[str], *, quiet: bool = False) -> None:
+        self.console = Console(stderr=True)
+        self.quiet = quiet
+        self.live = self.console.is_terminal and not quiet
+        self.progress = Progress(
+            TextColumn("{task.description:<20}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[rows]:>9,} rows {task.fields[pages]:>5} pages"),
+            TextColumn("{task.fields[left]:>12}"),
+            TimeRemainingColumn(compact=True),
+            console=self.console,
+            disable=not self.live,
+        )
+        self.bars: dict[str, TaskID] = {
+            name: self.progress.add_task(name, total=None, rows=0, pages=0, left="")
+            for name in resources
+        }
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+        self.progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop showing."""
+        self.progress.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Take in an event of the client or the export."""
+        if isinstance(event, ExportProgress):
+            self.advance(event)
+        elif isinstance(event, ExportStarted):
+            if event.replaces:
+                self.say(f"{event.destination} holds an earlier export; it is begun again.")
+        elif isinstance(event, KeyPaused):
+            self.say(
+                f"429: the server asks to slow down; waiting {event.seconds:.0f} s, then a probe"
+            )
+        elif isinstance(event, RetryScheduled):
+            self.say(f"{event.path}: trying again in {event.delay:.1f} s ({event.reason})")
+        elif isinstance(event, ListingRepaired):
+            self.say(f"{event.resource}: records moved meanwhile; reading it again")
+
+    def advance(self, event: ExportProgress) -> None:
+        """Move one bar, or print one line when a resource has ended."""
+        ended = event.state in STATES
+        if not self.live:
+            if ended:
+                self.say(f"{event.resource}: {event.rows:,} rows, {event.state}. {event.detail}")
+            return
+        left = event.requests_left
+        self.progress.update(
+            self.bars[event.resource],
+            completed=event.requests,
+            total=None if left is None and not ended else event.requests + (left or 0),
+            rows=event.rows,
+            pages=event.pages,
+            left=event.state if ended else "" if left is None else f"{left} left",
+        )
+
+    def say(self, text: str) -> None:
+        """Print a line above the bars."""
+        if not self.quiet:
+            self.console.print(text.strip(), markup=False, highlight=False, soft_wrap=True)
+
+
+def summary(report: ExportReport) -> Table:
+    """The table at the end of an export."""
+    table = Table(title=f"Export of {report.account['name'] or 'the account'}")
+    table.add_column("resource")
+    for name in ("rows", "requests", "seconds"):
+        table.add_column(name, justify="right")
+    table.add_column("state")
+    table.add_column("proof")
+    for name, entry in report.resources.items():
+        proof = ", ".join(f"{reason} x{n}" for reason, n in entry.end_reasons.items())
+        state = STATES["complete" if entry.complete else "incomplete"]
+        table.add_row(
+            name, f"{entry.rows:,}", str(entry.requests), f"{entry.seconds:.1f}", state, proof
+        )
+    table.add_section()
+    table.add_row("all", f"{report.rows:,}", str(report.requests), f"{report.seconds:.1f}", "", "")
+    return table
+
+
+def print_summary(report: ExportReport) -> None:
+    """Print the table and what to do next, on stderr."""
+    console = Console(stderr=True, width=None if sys.stderr.isatty() else 110)
+    console.print(summary(report))
+    say = console.out
+    for name, entry in report.resources.items():
+        for gap in entry.gaps:
+            where = f" {dict(gap.scope)}" if gap.scope else ""
+            say(f"missing from {name}{where}: {gap.message}", highlight=False)
+    manifest = report.destination / "manifest.json"
+    if not report.complete:
+        say(f"INCOMPLETE: {manifest} names what is missing.", highlight=False)
+        return
+    say(f"Complete: {report.rows:,} records in {report.destination}", highlight=False)
+    users = report.resources.get("users")
+    if users is not None and users.rows == 0:
+        say(
+            "The account has no users. A key of another region or an anonymized account can look "
+            "like this: 'kb4 doctor' tells.",
+            highlight=False,
+        )

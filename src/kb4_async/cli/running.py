@@ -1,0 +1,152 @@
+"""Running a command: connection options, signals, and one exit code for each kind of end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Never, TypeVar
+
+import typer
+
+from kb4_async import (
+    AuthenticationError,
+    CheckpointMismatchError,
+    ConfigurationError,
+    Event,
+    KB4Error,
+    Limits,
+    PermissionDeniedError,
+    QuotaExhaustedError,
+    ReportingClient,
+)
+
+T = TypeVar("T")
+
+COMPLETE, DEFECT, USAGE, INCOMPLETE, CREDENTIALS, QUOTA = 0, 1, 2, 3, 4, 75
+INTERRUPTED = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+Region = Annotated[
+    str | None,
+    typer.Option(envvar="KB4_REGION", help="us, eu, ca, uk or de (us if nothing is given)."),
+]
+BaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        envvar="KB4_BASE_URL", help="Whole address instead of a region, version included."
+    ),
+]
+LimitTexts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--limit",
+        help="Hold this too, besides 1000/60s; repeatable: --limit 4/1s --limit 50/60s.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+Concurrency = Annotated[int, typer.Option(help="Requests in flight.", min=1)]
+
+
+def connect(
+    region: str | None,
+    base_url: str | None,
+    limits: list[str] | None,
+    max_concurrency: int,
+    on_event: Callable[[Event], None] | None = None,
+    api_key: str | None = None,
+) -> ReportingClient:
+    """Make the client; the key comes from the environment, never from an argument."""
+    if base_url and region and os.environ.get("KB4_REGION") == region:
+        region = None  # the environment's region yields to an address
+    return ReportingClient(
+        api_key,
+        region=region or None,
+        base_url=base_url or None,
+        limits=Limits.of(*(limits or ())),
+        max_concurrency=max_concurrency,
+        on_event=on_event,
+    )
+
+
+def run(work: Callable[[], Awaitable[T]]) -> T:
+    """Run a command's coroutine; end the process with the documented code if it fails.
+
+    SIGINT and SIGTERM cancel the work, which then commits what is whole.
+    """
+    caught: list[signal.Signals] = []
+
+    async def main() -> T:
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+
+        def stop(number: signal.Signals) -> None:
+            caught.append(number)
+            if task is not None:
+                task.cancel()
+
+        for number in INTERRUPTED:
+            try:
+                loop.add_signal_handler(number, stop, number)
+            except NotImplementedError:  # Windows: SIGINT arrives as KeyboardInterrupt
+                break
+        return await work()
+
+    try:
+        return asyncio.run(main())
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        number = caught[0] if caught else signal.SIGINT
+        fail(INTERRUPTED[number], "Interrupted. Run the same command again to go on.")
+    except BrokenPipeError:
+        leave_quietly()
+    except KB4Error as error:
+        fail(exit_code(error), str(error))
+    except Exception as error:  # noqa: BLE001  # the last stop: said in one sentence
+        traceback.print_exc()
+        fail(
+            DEFECT,
+            f"{type(error).__name__}: this is a defect of kb4_async. Please report it with the lines "
+            "above (they hold no key).",
+        )
+
+
+def exit_code(error: KB4Error) -> int:
+    """The documented exit code of an error."""
+    if isinstance(error, ConfigurationError | CheckpointMismatchError):
+        return USAGE
+    if isinstance(error, AuthenticationError | PermissionDeniedError):
+        return CREDENTIALS
+    return QUOTA if isinstance(error, QuotaExhaustedError) else INCOMPLETE
+
+
+def fail(code: int, message: str) -> Never:
+    """Say why, on stderr, and end."""
+    sys.stderr.write(f"kb4: {message}\n")
+    sys.stderr.flush()
+    raise typer.Exit(code)
+
+
+def leave_quietly() -> Never:
+    """Whoever read stdout has had enough (``| head``): that is no error."""
+    # Python flushes stdout once more at exit; give it somewhere to go.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise typer.Exit(COMPLETE)
+
+
+def print_bytes(data: bytes) -> None:
+    """Write to stdout as it is.
+
+    Raises:
+        BrokenPipeError: Nobody reads it any more.
+    """
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def to_json(value: Any) -> bytes:  # noqa: ANN401  # JSON holds anything
+    """Write one line of JSON; integers of any length stay exact."""
+    import json  # noqa: PLC0415, TID251  # the command line knows public names only, not the codec
+
+    return json.dumps(value, ensure_ascii=False).encode() + b"\n"

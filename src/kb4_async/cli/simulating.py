@@ -1,0 +1,90 @@
+"""``kb4 simulate`` and ``kb4 demo``: an account to try things on, without KnowBe4."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kb4_async import DEFAULT_RESOURCES, ConfigurationError, ExportReport, export_account
+from kb4_async.cli.exporting import finish
+from kb4_async.cli.progress import ExportView
+from kb4_async.cli.running import Json, connect, run
+
+
+def simulate(
+    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8080,
+    users: Annotated[int, typer.Option(min=0)] = 2000,
+    groups: Annotated[int, typer.Option(min=0)] = 40,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same account.")] = 7,
+    latency: Annotated[float, typer.Option(help="Seconds each answer takes.", min=0.0)] = 0.05,
+    key: Annotated[str, typer.Option(help="The key it accepts; not a secret.")] = "simulated-key",
+    quiet: Annotated[bool, typer.Option(help="Print no requests.")] = False,
+) -> None:
+    """Serve a simulated KnowBe4 account on this machine, until Ctrl-C."""
+
+    async def work() -> None:
+        from kb4_async.testing import (  # noqa: PLC0415  # not needed by the other commands
+            Simulator,
+            generate_account,
+        )
+
+        account = generate_account(seed, users=users, groups=groups)
+        simulator = Simulator(
+            account,
+            api_key=key,
+            latency=latency,
+            port=port,
+            on_answer=None if quiet else lambda entry: print(entry.line, file=sys.stderr),
+        )
+        try:
+            await simulator.start()
+        except OSError as error:
+            msg = f"Port {port} cannot be used ({error.strerror}): choose another with --port."
+            raise ConfigurationError(msg) from error
+        try:
+            print("A simulated account is served until Ctrl-C. In another terminal:")
+            print(f"  export KB4_BASE_URL={simulator.base_url} KB4_API_KEY={key}")
+            print("  kb4 export out", flush=True)
+            await asyncio.Event().wait()
+        finally:
+            await simulator.stop()
+
+    run(work)
+
+
+def demo(
+    dest: Annotated[
+        Path | None, typer.Argument(help="Where to; a new temporary folder if left out.")
+    ] = None,
+    users: Annotated[int, typer.Option(min=0)] = 2000,
+    json: Json = False,
+) -> None:
+    """Export a simulated account: no KnowBe4 account needed, nothing leaves this machine."""
+
+    async def work() -> ExportReport:
+        from kb4_async.testing import Simulator, generate_account  # noqa: PLC0415
+
+        folder = dest or Path(tempfile.mkdtemp(prefix="kb4-demo-"))
+        view = ExportView(DEFAULT_RESOURCES)
+        account = generate_account(users=users, groups=60)
+        view.say(f"Simulating an account of {users:,} users on this machine and exporting it.")
+        view.say(
+            "The first seconds are slow on purpose: no client should fall on a key unannounced."
+        )
+        async with Simulator(account, latency=0.05, jitter=0.02) as simulator:
+            kb = connect(None, simulator.base_url, None, 32, view, api_key=simulator.api_key)
+            with view:
+                async with kb:
+                    report = await export_account(kb, folder, on_event=view)
+            busiest = simulator.log.worst_window(60.0)
+        view.say(
+            f"The simulator counted {busiest} requests in its busiest minute; 1,000 are allowed."
+        )
+        return report
+
+    finish(run(work), json=json)

@@ -21,8 +21,8 @@
     ├── ScimError                           the SCIM server refused
     └── ChangeGuardError                    a bulk change looks like a mistake
 
-Each error pickles. Each error that ends a listing carries ``resume_token``: pass it as ``start=`` to
-go on behind the last record delivered. No message holds a credential.
+Each error pickles. Each error that ends a listing carries ``resume_token``: pass it as ``start=``
+to go on behind the last record delivered. No message holds a credential.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ IncompleteReason = Literal[
 
 
 def restore(cls: type[KB4Error], args: tuple[Any, ...], state: dict[str, Any]) -> KB4Error:
-    """Rebuild a pickled error without calling its ``__init__``, whose keywords pickle cannot know."""
+    """Rebuild a pickled error without calling its ``__init__``, whose keywords pickle cannot
+    know."""
     error = cls.__new__(cls, *args)
     error.args = args
     error.__dict__.update(state)

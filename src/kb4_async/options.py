@@ -50,7 +50,8 @@ CAP = Window(CAP_REQUESTS, CAP_SECONDS)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The windows a key is held to, besides the cap of 1,000 requests in any 60 s that always holds.
+    """The windows a key is held to, besides the cap of 1,000 requests in any 60 s that always
+    holds.
 
     Args:
         windows: Further windows, each held at the server; empty means the cap alone.
@@ -63,7 +64,8 @@ class Limits:
 
     @classmethod
     def of(cls, *texts: str, max_lag: float = 30.0) -> Self:
-        """Read limits as written on the command line, for example ``Limits.of("4/1s", "50/60s")``."""
+        """Read limits as written on the command line, for example ``Limits.of("4/1s",
+        "50/60s")``."""
         return cls(tuple(Window.parse(text) for text in texts), max_lag)
 
     @property

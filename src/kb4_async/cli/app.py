@@ -16,8 +16,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help=(
-        "Export KnowBe4 accounts: concurrent, within the rate cap, provably complete. The key comes "
-        "from KB4_API_KEY, or the file that KB4_API_KEY_FILE names; never from an argument."
+        "Export KnowBe4 accounts: concurrent, within the rate cap, provably complete. The key "
+        "comes from KB4_API_KEY, or the file that KB4_API_KEY_FILE names; never from an argument."
     ),
     epilog=(
         "Exit codes: 0 complete; 1 a defect of ours; 2 usage, configuration or destination; "

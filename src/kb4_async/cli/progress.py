@@ -1,4 +1,5 @@
-"""What a person sees of an export: bars on a terminal, plain lines otherwise; a table at the end."""
+"""What a person sees of an export: bars on a terminal, plain lines otherwise; a table at the
+end."""
 
 from __future__ import annotations
 

@@ -103,12 +103,12 @@ def run(work: Callable[[], Awaitable[T]]) -> T:
         leave_quietly()
     except KB4Error as error:
         fail(exit_code(error), str(error))
-    except Exception as error:  # noqa: BLE001  # the last stop: said in one sentence
+    except Exception as error:  # the last stop: said in one sentence
         traceback.print_exc()
         fail(
             DEFECT,
-            f"{type(error).__name__}: this is a defect of kb4_async. Please report it with the lines "
-            "above (they hold no key).",
+            f"{type(error).__name__}: this is a defect of kb4_async. Please report it with the "
+            "lines above (they hold no key).",
         )
 
 

@@ -68,8 +68,8 @@ def check_same_account(
         theirs, ours = manifest["account"].get(name), account.get(name)
         if theirs != ours:
             msg = (
-                f"{folder} holds an export of another account: its {name} is {theirs!r}, this key's "
-                f"is {ours!r}. Choose another destination."
+                f"{folder} holds an export of another account: its {name} is {theirs!r}, this "
+                f"key's is {ours!r}. Choose another destination."
             )
             raise ConfigurationError(msg)
 

@@ -1,4 +1,5 @@
-"""Group members: fetched as soon as their groups are known, or derived from the users' own groups."""
+"""Group members: fetched as soon as their groups are known, or derived from the users' own
+groups."""
 
 from __future__ import annotations
 
@@ -120,8 +121,8 @@ async def recount(step: Step, group_id: int | str, rows: int) -> None:
     step.tally.requests += 1
     if rows < fresh:
         message = (
-            f"Group {group_id} counts {fresh} members, but its listing ended with proof after {rows}."
-            " The server hides some, or its count is wrong: compare in the console."
+            f"Group {group_id} counts {fresh} members, but its listing ended with proof after "
+            f"{rows}. The server hides some, or its count is wrong: compare in the console."
         )
         step.report.gaps.append(Gap({"group_id": group_id}, "CountMismatch", message))
 

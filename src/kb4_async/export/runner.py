@@ -48,8 +48,9 @@ async def export_account(
 ) -> ExportReport:
     """Export a whole account: one dataset a resource, and ``manifest.json``.
 
-    All resources are read side by side; members begin as soon as their groups are known. One failing
-    resource, or one failing group, does not stop the rest: the report and the manifest name it.
+    All resources are read side by side; members begin as soon as their groups are known. One
+    failing resource, or one failing group, does not stop the rest: the report and the manifest
+    name it.
 
     Args:
         kb: The account's client.

@@ -37,7 +37,7 @@ class Worker:
                 await asyncio.shield(future)
             except asyncio.CancelledError as error:
                 interrupted = error
-            except Exception:  # noqa: BLE001, S110  # raised below, by result()
+            except Exception:  # noqa: S110  # raised below, by result()
                 pass
         if interrupted is not None:
             raise interrupted

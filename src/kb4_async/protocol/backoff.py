@@ -25,8 +25,8 @@ def backoff(attempt: int, chance: float, *, base: float, ceiling: float) -> floa
 def pause(step: int, chance: float, retry_after: float | None) -> float:
     """Length of a key's pause after a 429.
 
-    KnowBe4 sends no Retry-After, so pauses double from 2 s to 300 s; a Retry-After that does come is
-    obeyed. Jitter only ever lengthens: no request leaves before the server asked for it.
+    KnowBe4 sends no Retry-After, so pauses double from 2 s to 300 s; a Retry-After that does come
+    is obeyed. Jitter only ever lengthens: no request leaves before the server asked for it.
 
     Args:
         step: Refusals in a row before this one, 0 for the first.

@@ -21,9 +21,9 @@ class KeyIndex:
     """Keys delivered so far.
 
     While keys ascend from page to page (as KnowBe4's lists do), two keys a page suffice: a key
-    between the edges of a delivered page is known. The first 32,768 keys are kept one by one as well,
-    so that a listing that turns out not to ascend loses nothing; such a listing keeps all its keys
-    (about 60 bytes each).
+    between the edges of a delivered page is known. The first 32,768 keys are kept one by one as
+    well, so that a listing that turns out not to ascend loses nothing; such a listing keeps all
+    its keys (about 60 bytes each).
     """
 
     __slots__ = ("edges", "exact", "ordered")

@@ -1,7 +1,7 @@
 """The endpoint table: one row an endpoint, and nothing about an endpoint anywhere else.
 
-Source of every row: KnowBe4's Reporting API reference as published on 2025-09-25, cross-checked with
-public connectors. Facts that shape a row stand beside it.
+Source of every row: KnowBe4's Reporting API reference as published on 2025-09-25, cross-checked
+with public connectors. Facts that shape a row stand beside it.
 """
 
 from __future__ import annotations

@@ -29,7 +29,8 @@ class Gate:
     opened: float = float("-inf")
 
     def wait(self, now: float) -> float | None:
-        """Seconds until the next request may leave: 0 now, None when the probe must answer first."""
+        """Seconds until the next request may leave: 0 now, None when the probe must answer
+        first."""
         if self.since is None:
             return 0.0
         if self.probing:

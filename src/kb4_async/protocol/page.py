@@ -92,7 +92,8 @@ class Page(Generic[R]):
 
     @property
     def raw(self) -> Sequence[msgspec.Raw]:
-        """The records' bytes as served, split without decoding. Each supports the buffer protocol."""
+        """The records' bytes as served, split without decoding. Each supports the buffer
+        protocol."""
         content = self.content
         if content.raw is None:
             content.raw = choose(codec.split(content.array), content.keep)

@@ -1,8 +1,8 @@
 """Reading a listing by page number: what to ask next and what each answer means. Pure.
 
 A listing is read in one or more readings. The first finds the end (``search.py``), delivers every
-page in order and looks at the last page again; if it moved meanwhile, or two neighbouring pages share
-a record, rows moved between pages, and the listing is read again, keeping each key once
+page in order and looks at the last page again; if it moved meanwhile, or two neighbouring pages
+share a record, rows moved between pages, and the listing is read again, keeping each key once
 (``drift.py``), until a reading is quiet.
 
 What escapes: changes ahead of the last page that cancel out (one row deleted and another inserted
@@ -33,8 +33,8 @@ ADVICE: dict[IncompleteReason, str] = {
     "page_repeated": "page {page} holds the same records as one before: the server does not page.",
     "page_cap": f"more than {PAGE_CAP:,} pages: the server never ends.",
     "never_quiet": (
-        f"records moved between pages in each of {READINGS} readings: try again when the account is "
-        "quieter, for example at night."
+        f"records moved between pages in each of {READINGS} readings: try again when the account "
+        "is quieter, for example at night."
     ),
     "server_limit": (
         "the server stops silently after these records: ask with exclude_percentages=True."
@@ -104,7 +104,8 @@ class NumberedListing:
         self.walking = False
         self.anchored = place.number == 1
         self.looks: list[int] = []
-        #: Edges of this reading's pages: the page before, all seen, and the last page as first seen.
+        #: Edges of this reading's pages: the page before, all seen, and the last page as first
+        #: seen.
         self.previous: Edges | None = None if place.last is None else (*place.last, 0)
         self.previous_keys: frozenset[Key] = frozenset()
         self.seen: dict[Edges, int] = {}

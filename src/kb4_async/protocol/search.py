@@ -1,7 +1,8 @@
 """Finding the last page of a listing read by page number, with as few requests as can be.
 
-Where no count is known: page 1 alone, then probes at 2, 4, 8, ... one after another. A page with any
-row makes all pages below it certain. After the first empty probe the gap is narrowed at its first
+Where no count is known: page 1 alone, then probes at 2, 4, 8, ... one after another. A page with
+any row makes all pages below it certain. After the first empty probe the gap is narrowed at its
+first
 quarter: full probes are kept and cost nothing, empty ones are the whole cost.
 """
 
@@ -23,7 +24,8 @@ class Search:
         per_page: Page size asked for.
         lo: The highest page known to have rows; all pages below it are certain.
         hi: The lowest page known to be empty.
-        full_seen: A page of exactly ``per_page`` rows was seen in this listing, so that a short page
+        full_seen: A page of exactly ``per_page`` rows was seen in this listing, so that a short
+            page
             proves the end.
         short: Page ``lo`` is short.
         failed: The lowest page that could not be had; nothing at or above it is asked.

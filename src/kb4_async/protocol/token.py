@@ -66,7 +66,8 @@ class Place:
 
 
 def write_token(identity: Identity, place: Place) -> str:
-    """Write a token. Cost: a few microseconds a thousand delivered pages, and as many bytes each."""
+    """Write a token. Cost: a few microseconds a thousand delivered pages, and as many bytes
+    each."""
     edges = place.edges[: place.edges_known]
     flat = [key for edge in edges for key in edge]
     # Differences of ascending keys are short, which is what zlib then makes small.
@@ -111,8 +112,8 @@ def read_token(token: str, identity: Identity) -> Place:
     for name, value in ours.items():
         if theirs[name] != value:
             msg = (
-                f"The resume token is of another listing: its {name} is {theirs[name]!r}, here it is "
-                f"{value!r}. Use the same call that gave the token, or start without one."
+                f"The resume token is of another listing: its {name} is {theirs[name]!r}, here it "
+                f"is {value!r}. Use the same call that gave the token, or start without one."
             )
             raise CheckpointMismatchError(msg)
     edges: list[Edge] = []

@@ -1,9 +1,9 @@
 """One ``TypedDict`` a record, as the Reporting API serves it.
 
 Records are plain dicts: unknown keys live on and nothing is dropped, renamed or rounded. Every key
-is declared optional (``total=False``) because KnowBe4 added, renamed and omitted keys over the years.
-Times are UTC strings ``YYYY-MM-DDTHH:MM:SS.000Z``, dates ``YYYY-MM-DD``. Sources: KnowBe4's Reporting
-API reference (2025-09-25) and recorded answers of 2021.
+is declared optional (``total=False``) because KnowBe4 added, renamed and omitted keys over the
+years. Times are UTC strings ``YYYY-MM-DDTHH:MM:SS.000Z``, dates ``YYYY-MM-DD``. Sources: KnowBe4's
+Reporting API reference (2025-09-25) and recorded answers of 2021.
 """
 
 from kb4_async.records.account import Account, Admin

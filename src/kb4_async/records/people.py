@@ -49,13 +49,15 @@ class User(TypedDict, total=False):
 
 
 class Member(User, total=False):
-    """A user as a member of a group; ``group_id`` is added by this library, for the API omits it."""
+    """A user as a member of a group; ``group_id`` is added by this library, for the API omits
+    it."""
 
     group_id: int
 
 
 class Group(TypedDict, total=False):
-    """A group. ``group_type`` is ``console_group``, ``smart_group`` or ``provisioning_managed_group``."""
+    """A group. ``group_type`` is ``console_group``, ``smart_group`` or
+    ``provisioning_managed_group``."""
 
     id: int
     name: str

@@ -13,7 +13,8 @@ class CampaignGroup(TypedDict):
 
 
 class SecurityTestSummary(TypedDict, total=False):
-    """A phishing security test as its campaign lists it; ``phish_prone_percentage`` is a fraction."""
+    """A phishing security test as its campaign lists it; ``phish_prone_percentage`` is a
+    fraction."""
 
     pst_id: int
     status: str

@@ -62,9 +62,9 @@ class EnrollmentUser(TypedDict, total=False):
 class Enrollment(TypedDict, total=False):
     """One person's enrollment in one module of a training campaign.
 
-    ``campaign_id``, ``store_purchase_id`` and ``user.employee_number`` come with their include flags
-    (on by default here). There is no due date: ``status`` says ``Past Due``. ``time_spent`` is in
-    seconds.
+    ``campaign_id``, ``store_purchase_id`` and ``user.employee_number`` come with their include
+    flags (on by default here). There is no due date: ``status`` says ``Past Due``. ``time_spent``
+    is in seconds.
     """
 
     enrollment_id: int

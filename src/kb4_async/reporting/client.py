@@ -35,9 +35,9 @@ KEY_SOURCES = "KB4_API_KEY or KB4_API_KEY_FILE (or the api_key argument of the l
 class ReportingClient:
     """The Reporting API of one account: nouns with ``list()`` and ``get(id)``.
 
-    Nothing is sent before the first use. The client belongs to the event loop of its first use; close
-    it there, best by ``async with``. All clients of one key in a process share its rate limit, also
-    after one of them was closed.
+    Nothing is sent before the first use. The client belongs to the event loop of its first use;
+    close it there, best by ``async with``. All clients of one key in a process share its rate
+    limit, also after one of them was closed.
 
     Args:
         api_key: Reporting API key; from ``KB4_API_KEY`` or the file that ``KB4_API_KEY_FILE`` names

@@ -33,7 +33,7 @@ class PhishingCampaignsNoun(Noun[PhishingCampaign]):
             per_page: Page size, 1 to 500.
             max_items: Most records in all; None for every one.
             prefetch: Pages fetched ahead of you.
-            verify: ``tail`` looks at the last page again, ``full`` reads twice, ``none`` does neither.
+            verify: ``tail`` looks at the last page again, ``full`` reads twice, ``none`` neither.
             start: Resume token.
 
         Raises:

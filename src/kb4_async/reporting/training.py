@@ -43,7 +43,7 @@ class EnrollmentsNoun(Noun[Enrollment]):
             per_page: Page size, 1 to 500.
             max_items: Most records in all; None for every one.
             prefetch: Pages fetched ahead of you.
-            verify: ``tail`` looks at the last page again, ``full`` reads twice, ``none`` does neither.
+            verify: ``tail`` looks at the last page again, ``full`` reads twice, ``none`` neither.
             start: Resume token.
 
         Raises:
@@ -103,7 +103,7 @@ class TrainingCampaignsNoun(Noun[TrainingCampaign]):
             per_page: Page size, 1 to 500.
             max_items: Most records in all; None for every one.
             prefetch: Pages fetched ahead of you.
-            verify: ``tail`` looks at the last page again, ``full`` reads twice, ``none`` does neither.
+            verify: ``tail`` looks at the last page again, ``full`` reads twice, ``none`` neither.
             start: Resume token.
 
         Raises:

@@ -76,7 +76,7 @@ class Engine:
         *,
         observer: Observer | None = None,
         chance: Callable[[], float] = random.random,
-        wall: Callable[[], float] = time.time,
+        wall: Callable[[], float] = time.time,  # noqa: TID251  # the default source of it
     ) -> None:
         self.transport = transport
         self.limiter = limiter
@@ -211,8 +211,8 @@ class Engine:
         where = f"{request.method} {request.path} at {self.transport.base_url}"
         kind = APITimeoutError if error.timed_out else TransportError
         return kind(
-            f"{where} got no whole answer (attempt {attempt}: {error}). Check the network, proxy and "
-            "address, or try later; 'kb4 doctor' helps."
+            f"{where} got no whole answer (attempt {attempt}: {error}). Check the network, proxy "
+            "and address, or try later; 'kb4 doctor' helps."
         )
 
     def finished(self, request: Request, attempt: int, answer: Answer | None, took: float) -> None:
@@ -234,5 +234,5 @@ def tell(observer: Observer, event: Event) -> None:
     """Tell an observer; what it raises is logged and stops nothing."""
     try:
         observer(event)
-    except Exception:  # noqa: BLE001  # a watcher's bug must not cost an export
+    except Exception:  # a watcher's bug must not cost an export
         log.exception("on_event failed for %s", type(event).__name__)

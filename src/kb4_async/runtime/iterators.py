@@ -1,7 +1,8 @@
 """What a consumer iterates: objects, not generators.
 
-A generator whose ``anext`` was cancelled or timed out raises ``StopAsyncIteration`` afterwards, which
-would turn a partial listing into a complete one. These take nothing until they return, so the next
+A generator whose ``anext`` was cancelled or timed out raises ``StopAsyncIteration`` afterwards,
+which would turn a partial listing into a complete one. These take nothing until they return, so
+the next
 ``anext`` delivers the same record; and when one is dropped, its fetchers end at once.
 """
 

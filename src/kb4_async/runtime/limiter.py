@@ -185,9 +185,9 @@ class Limiter:
         if gate.since is not None and gate.until - gate.since > self.max_pause:
             left = max(0.0, gate.until - now)
             msg = (
-                f"The server refuses this key (429), for at least {left:.0f} s more, which is longer "
-                f"than max_pause ({self.max_pause:.0f} s). Run again later, with fewer programs on "
-                "the key."
+                f"The server refuses this key (429), for at least {left:.0f} s more, which is "
+                f"longer than max_pause ({self.max_pause:.0f} s). Run again later, with fewer "
+                "programs on the key."
             )
             raise RateLimitError(msg, retry_after=left)
 

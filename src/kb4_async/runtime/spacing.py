@@ -2,8 +2,8 @@
 
 aiolimiter's leaky bucket cannot hold a window alone (1,999 requests pass ``AsyncLimiter(1000, 60)``
 in the worst minute), so the windows are ours (``protocol/windows.py``) and aiolimiter spaces what
-they admit: one after another during the slow start, in small bursts afterwards, and never faster than
-a short window's own rate.
+they admit: one after another during the slow start, in small bursts afterwards, and never faster
+than a short window's own rate.
 """
 
 from __future__ import annotations

@@ -276,8 +276,8 @@ class PageStream(Handover, Generic[R]):
     async def fetch(self, ask: Ask, *, pooled: bool, attempt: int, strict: bool) -> None:
         """Fetch one page and take in what came."""
         rank = self.rank if ask.purpose != "look" else max(self.rank, Rank.CHECKS)
-        # Pages are decoded when their turn comes (that is kinder to the CPU's caches and to memory);
-        # what is needed at once, or was unreadable before, is read whole now.
+        # Pages are decoded when their turn comes (that is kinder to the CPU's caches and to
+        # memory); what is needed at once, or was unreadable before, is read whole now.
         inspect = strict or ask.purpose != "page"
         handed_on = False
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl as ssl_module
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -138,7 +137,7 @@ class Transport:
             timed_out = isinstance(error, TimeoutError)
             raise NoAnswerError(describe(error), sent=False, timed_out=timed_out) from error
         # The closed list of what a transport may raise; a bug of ours is none of these.
-        except (aiohttp.ClientError, OSError, EOFError, asyncio.TimeoutError) as error:
+        except (TimeoutError, aiohttp.ClientError, OSError, EOFError) as error:
             raise NoAnswerError(
                 describe(error),
                 sent=True,

@@ -1,7 +1,7 @@
 """Where pages go: the ``Sink`` protocol and one file a format. A public extension point.
 
-A sink of your own is a class with the four methods of ``Sink``; ``export_account(..., sink=factory)``
-uses it for each dataset.
+A sink of your own is a class with the four methods of ``Sink``; ``export_account(...,
+sink=factory)`` uses it for each dataset.
 """
 
 from kb4_async.sinks.base import Dataset, Position, Sink, SinkFactory

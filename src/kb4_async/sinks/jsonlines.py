@@ -15,9 +15,9 @@ from kb4_async.sinks.base import Dataset, Position
 class JsonLinesSink:
     """Writes ``<directory>/<dataset>.jsonl``.
 
-    Each line is the served record, byte for byte, with only a missing parent's key appended; nothing
-    is decoded. Files are created with mode 0600, for they hold personal data. Lines are separated by
-    a single line feed; other line separators of Unicode may stand inside strings.
+    Each line is the served record, byte for byte, with only a missing parent's key appended;
+    nothing is decoded. Files are created with mode 0600, for they hold personal data. Lines are
+    separated by a single line feed; other line separators of Unicode may stand inside strings.
 
     Args:
         directory: An existing folder.
@@ -120,6 +120,6 @@ class JsonLinesSink:
         """One sentence for the person who must act."""
         reason = error.strerror or type(error).__name__
         return SinkError(
-            f"{self.path} cannot be written ({reason}): free space or mend the destination, then run "
-            "the same command again."
+            f"{self.path} cannot be written ({reason}): free space or mend the destination, then "
+            "run the same command again."
         )

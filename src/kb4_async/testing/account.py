@@ -157,7 +157,7 @@ def with_string_id(record: Record) -> Record:
     return {**record, "id": str(record["id"])}
 
 
-def generate_account(  # noqa: PLR0913 - each size and each trap is a choice of the test
+def generate_account(
     seed: int = 7,
     *,
     users: int = 1200,

@@ -142,7 +142,7 @@ class FaultScript:
         self.rules: list[FaultRule] = []
         self.chance = random.Random(seed)
 
-    def add(  # noqa: PLR0913 - each is one way to name requests
+    def add(
         self,
         fault: Fault,
         *,

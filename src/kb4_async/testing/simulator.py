@@ -59,7 +59,7 @@ class Simulator:
         errors: what callbacks raised; the client got a 500, `async with` raises the first.
     """
 
-    def __init__(  # noqa: PLR0913 - each is one property of the server
+    def __init__(
         self,
         account: Account | None = None,
         *,

@@ -1,0 +1,76 @@
+# Needs Python 3.11 or newer, pip and make; everything else goes into a virtual environment of its own.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+OTHER ?= python3.13
+
+.PHONY: help demo test check lint types layers wheel test-other bench-quick clean
+
+help:
+	@echo "make demo         export a simulated account (no KnowBe4 account needed)"
+	@echo "make test         run the tests"
+	@echo "make check        everything CI checks: lint, types, layers, tests, documentation, wheel"
+	@echo "make bench-quick  measure against a client written by hand, in under two minutes"
+	@echo "make clean        remove the virtual environments and everything built"
+
+# --group, which reads the dependency groups, came with pip 25.1.
+$(VENV)/.run: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install --quiet --editable ".[cli]"
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run
+	@$(BIN)/python -m pip install --quiet --group test
+	@touch $@
+
+$(VENV)/.check: $(VENV)/.test
+	@$(BIN)/python -m pip install --quiet --group check
+	@touch $@
+
+demo: $(VENV)/.run
+	@rm -rf demo-export
+	$(BIN)/kb4 demo demo-export
+	@echo "Look at it:  head -c 400 demo-export/users.jsonl; cat demo-export/manifest.json"
+
+test: $(VENV)/.test
+	$(BIN)/python -X dev -m pytest -q
+
+lint: $(VENV)/.check
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/.check
+	$(BIN)/mypy
+
+layers: $(VENV)/.check
+	$(BIN)/lint-imports --no-logo
+
+# The wheel, and the command from it, in an environment that holds nothing else.
+wheel: $(VENV)/.check
+	rm -rf dist $(VENV)-wheel
+	$(BIN)/python -m build --wheel --outdir dist . > /dev/null
+	$(PYTHON) -m venv $(VENV)-wheel
+	$(VENV)-wheel/bin/python -m pip install --quiet "$$(ls dist/*.whl)[cli]"
+	cd / && $(CURDIR)/$(VENV)-wheel/bin/kb4 --help > /dev/null
+	$(VENV)-wheel/bin/python -m pip uninstall --quiet --yes typer rich
+	cd / && $(CURDIR)/$(VENV)-wheel/bin/python -c "import kb4_async, kb4_async.testing"
+	rm -rf $(VENV)-wheel
+
+# The tests on another Python, where one is installed.
+test-other:
+	@if command -v $(OTHER) > /dev/null && $(OTHER) -c "" 2> /dev/null; then \
+		$(MAKE) --no-print-directory test PYTHON=$(OTHER) VENV=.venv-other; \
+	else \
+		echo "$(OTHER) is not installed: tested on $$($(PYTHON) --version) alone"; \
+	fi
+
+check: lint types layers test test-other wheel
+	@echo "all checks passed"
+
+bench-quick: $(VENV)/.run
+	$(BIN)/python -m benchmarks.quick
+
+clean:
+	rm -rf $(VENV) $(VENV)-wheel .venv-other dist build demo-export .pytest_cache .mypy_cache \
+		.ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,57 @@
+"""The public surface is a promise: a change to it changes tests/api.txt and the changelog."""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import kb4_async
+import kb4_async.sinks
+import kb4_async.testing
+
+RECORD = Path(__file__).parents[1] / "api.txt"
+
+
+def signature(value: Any) -> str:
+    try:
+        return str(inspect.signature(value))
+    except (TypeError, ValueError):
+        return ""
+
+
+def surface() -> list[str]:
+    lines = []
+    for module in (kb4_async, kb4_async.sinks, kb4_async.testing):
+        for name in module.__all__:
+            value = getattr(module, name)
+            where = f"{module.__name__}.{name}"
+            if not inspect.isclass(value):
+                lines.append(where + (signature(value) if callable(value) else ""))
+                continue
+            lines.append(where + ("" if issubclass(value, dict) else signature(value)))
+            lines += [
+                f"{where}.{member}{signature(getattr(value, member))}"
+                for member, _ in inspect.getmembers(value, inspect.isfunction)
+                if not member.startswith("_")
+            ]
+    return lines
+
+
+def test_public_names_and_signatures_are_those_recorded() -> None:
+    assert "\n".join(surface()) + "\n" == RECORD.read_text(encoding="utf-8"), (
+        "the public surface changed: if that is meant, run "
+        "`python -m tests.unit.test_public_names` and tell users in CHANGELOG.md"
+    )
+
+
+@pytest.mark.parametrize("module", [kb4_async, kb4_async.sinks, kb4_async.testing])
+def test_every_name_of_all_exists_once(module: Any) -> None:
+    names = list(module.__all__)
+
+    assert len(set(names)) == len(names)
+    assert [name for name in names if not hasattr(module, name)] == []
+
+
+if __name__ == "__main__":
+    RECORD.write_text("\n".join(surface()) + "\n", encoding="utf-8")

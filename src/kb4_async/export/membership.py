@@ -23,11 +23,17 @@ from kb4_async.runtime.listing import Listing
 
 
 class GroupBoard:
-    """The groups as they become known, for whoever needs them."""
+    """The groups as they become known, for whoever needs them.
+
+    Attributes:
+        groups: The groups known so far.
+        all_known: No more will come.
+        whole: They were listed to a proven end.
+    """
 
     def __init__(self) -> None:
         self.groups: list[Group] = []
-        self.all_known = False
+        self.all_known = self.whole = False
         self.news = asyncio.Event()
 
     def add(self, groups: list[Group]) -> None:
@@ -36,7 +42,7 @@ class GroupBoard:
         self.news.set()
 
     def close(self) -> None:
-        """No more groups will come."""
+        """No more groups will come, for whatever reason."""
         self.all_known = True
         self.news.set()
 
@@ -71,19 +77,25 @@ class GroupBoard:
 
 async def read_groups(board: GroupBoard, listing: Listing[Group], step: Step) -> None:
     """Write the groups and put them on the board."""
-    try:
-        async with aclosing(listing.pages(form="raw", tally=step.tally)) as pages:
-            async for page in pages:
-                board.add(page.items)
-                await step.write(page, pages.requests_left())
-    finally:
-        board.close()
+    async with aclosing(listing.pages(form="raw", tally=step.tally)) as pages:
+        async for page in pages:
+            board.add(page.items)
+            await step.write(page, pages.requests_left())
+    board.whole = True
 
 
 async def fetch_members(board: GroupBoard, step: Step) -> None:
     """Fetch the members of every group on the board."""
     await fetch(board.each(), step, board)
+    settle(board, step)
+
+
+def settle(board: GroupBoard, step: Step) -> None:
+    """Say how many members were expected, and whether all groups were known."""
     step.report.expected = sum(group.get("member_count") or 0 for group in board.groups)
+    if not board.whole:
+        message = "The groups could not be listed to their end, so members of some are missing."
+        step.report.gaps.append(Gap({}, "GroupsIncomplete", message))
 
 
 async def fetch(
@@ -166,13 +178,10 @@ class UserSpool:
 
 async def spool_users(spool: UserSpool, listing: Listing[User], step: Step) -> None:
     """Write the users and keep them for deriving memberships."""
-    try:
-        async with aclosing(listing.pages(form="raw", tally=step.tally)) as pages:
-            async for page in pages:
-                await spool.add(page)
-                await step.write(page, pages.requests_left())
-    finally:
-        spool.done.set()
+    async with aclosing(listing.pages(form="raw", tally=step.tally)) as pages:
+        async for page in pages:
+            await spool.add(page)
+            await step.write(page, pages.requests_left())
 
 
 async def derive_members(board: GroupBoard, spool: UserSpool, step: Step) -> None:
@@ -200,7 +209,7 @@ async def derive_members(board: GroupBoard, spool: UserSpool, step: Step) -> Non
                 yield group
 
     await fetch(differing(), step)
-    step.report.expected = sum(group.get("member_count") or 0 for group in groups)
+    settle(board, step)
 
 
 def derived_pages(lines: list[bytes], wanted: set[Any]) -> list[Page[Any]]:

@@ -17,7 +17,7 @@ from kb4_async.export.destination import (
     inspect_destination,
     prepare_destination,
 )
-from kb4_async.export.manifest import ExportReport
+from kb4_async.export.manifest import ExportReport, Gap
 from kb4_async.export.membership import (
     GroupBoard,
     UserSpool,
@@ -163,8 +163,11 @@ class Run:
             "training_campaigns": partial(follow, kb.training.campaigns.list()),
             "phishing_campaigns": partial(follow, kb.phishing.campaigns.list()),
         }
+        if "groups" in self.steps:
+            self.steps["groups"].at_end.append(self.board.close)
         if "members" in self.names and self.members == "derived":
             spool = UserSpool(self.worker)
+            self.steps["users"].at_end.append(spool.done.set)
             work["users"] = partial(spool_users, spool, kb.users.list())
             work["members"] = partial(derive_members, self.board, spool)
         try:
@@ -178,6 +181,10 @@ class Run:
 
     async def end(self) -> None:
         """Say in the manifest how it ended."""
+        for report in self.report.resources.values():
+            if not report.complete and not report.gaps:
+                message = "The export was interrupted before this resource was complete."
+                report.gaps.append(Gap({}, "Interrupted", message))
         self.report.finished = now()
         self.report.seconds = asyncio.get_running_loop().time() - self.began
         try:

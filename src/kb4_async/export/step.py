@@ -41,6 +41,8 @@ class Step:
         self.tally = Tally()
         self.writer: DatasetWriter | None = None
         self.requests_left: int | None = None
+        #: Called when it has ended, however: others may wait for what it makes known.
+        self.at_end: list[Callable[[], None]] = []
 
     async def run(self, work: Callable[[Step], Awaitable[None]]) -> None:
         """Do the work; an error becomes a gap of this resource and stops no other."""
@@ -54,25 +56,26 @@ class Step:
             proven = not self.report.gaps
         except KB4Error as error:
             self.gap({}, error)
-        except asyncio.CancelledError:
-            message = "The export was interrupted before this resource was complete."
-            self.report.gaps.append(Gap({}, "Interrupted", message))
-            raise
         finally:
+            for call in self.at_end:
+                call()
             self.report.seconds = clock() - began
             await self.finish(proven=proven)
 
     async def finish(self, *, proven: bool) -> None:
         """Commit what is whole; only then may the resource call itself complete."""
-        report = self.report
+        report, writer = self.report, self.writer
         try:
-            if self.writer is not None:
-                await self.writer.close(complete=proven)
-                report.output = self.writer.position
+            if writer is not None:
+                await writer.close(complete=proven)
         except KB4Error as error:
             self.gap({}, error)
             proven = False
-        report.requests, report.repairs = self.tally.requests, self.tally.repairs
+        finally:
+            report.requests, report.repairs = self.tally.requests, self.tally.repairs
+            if writer is not None:
+                report.rows, report.pages = writer.rows, writer.pages
+                report.output = writer.position
         report.complete = proven
         self.requests_left = 0 if proven else None
         self.tell("complete" if proven else "incomplete")
@@ -86,8 +89,7 @@ class Step:
             return
         if self.writer is not None:
             await self.writer.write(page)
-        report.rows += len(page)
-        report.pages += 1
+            report.rows, report.pages = self.writer.rows, self.writer.pages
         self.tell("running")
 
     def proven_by(self, reason: str) -> None:

@@ -62,8 +62,9 @@ class DatasetWriter:
         self.factory = factory
         self.name = name
         self.sink: Sink | None = None
-        self.uncommitted = 0
         self.position: Position = {}
+        #: What the sink took; counted in the worker thread, for a caller may be cancelled meanwhile.
+        self.rows = self.pages = self.uncommitted = 0
 
     async def open(self) -> None:
         """Open the sink.
@@ -73,8 +74,9 @@ class DatasetWriter:
         """
 
         def call() -> None:
-            self.sink = self.factory()
-            self.sink.open(dataset(self.name), None)
+            sink = self.factory()
+            sink.open(dataset(self.name), None)
+            self.sink = sink
 
         await self.guarded(call)
 
@@ -88,6 +90,8 @@ class DatasetWriter:
         def call() -> None:
             assert self.sink is not None  # noqa: S101  # opened before
             self.sink.write(page)
+            self.rows += len(page)
+            self.pages += 1
             self.uncommitted += 1
             if self.uncommitted >= COMMIT_PAGES:
                 self.commit()

@@ -178,16 +178,21 @@ class NumberedListing:
 
     # -- what an answer means ---------------------------------------------------------------------
 
-    def saw(self, ask: Ask, keys: Sequence[Key]) -> None:
-        """Take in the answer to a probe, an anchor or a look, as soon as it came."""
+    def saw(self, ask: Ask, keys: Sequence[Key]) -> bool:
+        """Take in the answer to a probe, an anchor or a look, as soon as it came.
+
+        Returns:
+            Whether the page is to be kept and delivered when its turn comes.
+        """
         if ask.turn != self.turn or self.end_reason is not None:
-            return
+            return False
         if ask.purpose == "anchor":
             self.saw_anchor(keys)
         elif ask.purpose == "look":
             self.saw_look(ask.number, keys)
         else:
             self.saw_probe(ask, keys)
+        return ask.keep and bool(keys) and ask.turn == self.turn
 
     def saw_anchor(self, keys: Sequence[Key]) -> None:
         """The page before the place of resuming: did it move meanwhile?"""

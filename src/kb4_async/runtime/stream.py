@@ -316,8 +316,7 @@ class PageStream(Handover, Generic[R]):
         held = ask.keep
         try:
             if ask.purpose != "page" and keys is not None:
-                self.machine.saw(ask, keys)
-            held = held and ask.turn == self.machine.turn
+                held = self.machine.saw(ask, keys)
             if held:
                 self.held[ask.number] = Held(array, fetched.request_id, fetched.attempts, pooled)
             self.pump()

@@ -82,7 +82,8 @@ def report_code(report: ExportReport) -> int:
         return COMPLETE
     errors = [{gap.error for gap in entry.gaps} for entry in report.resources.values()]
     found = set().union(*errors)
-    denied_everything = all(e == {"PermissionDeniedError"} for e in errors)
-    if "AuthenticationError" in found or denied_everything:
+    # Members without groups to read them of are a consequence, not a finding of their own.
+    denied = {"PermissionDeniedError", "GroupsIncomplete"}
+    if "AuthenticationError" in found or all(e and e <= denied for e in errors):
         return CREDENTIALS
     return QUOTA if "QuotaExhaustedError" in found else INCOMPLETE

@@ -98,7 +98,7 @@ def run(work: Callable[[], Awaitable[T]]) -> T:
         return asyncio.run(main())
     except (asyncio.CancelledError, KeyboardInterrupt):
         number = caught[0] if caught else signal.SIGINT
-        fail(INTERRUPTED[number], "Interrupted. Run the same command again to go on.")
+        fail(INTERRUPTED[number], "Interrupted. Run the same command again.")
     except BrokenPipeError:
         leave_quietly()
     except KB4Error as error:

@@ -1,0 +1,72 @@
+"""Fixtures that the tests share."""
+
+import asyncio
+import gc
+import inspect
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from kb4_async import ReportingClient, Retry
+from kb4_async.runtime import keystate
+from kb4_async.testing import Account, Simulator, generate_account
+
+INTEGRATION = Path(__file__).parent / "integration"
+
+
+@pytest.fixture(autouse=True)
+def forget_keys() -> Iterator[None]:
+    """What is known of a key outlives every client: no test may see another's."""
+    keystate.registry.clear()
+    yield
+    keystate.registry.clear()
+
+
+@pytest.fixture(autouse=True)
+def integration(request: pytest.FixtureRequest) -> None:
+    """Integration tests are quick, and leave nothing behind."""
+    test = getattr(request, "function", None)
+    if INTEGRATION in request.path.parents and inspect.iscoroutinefunction(test):
+        request.getfixturevalue("fast")
+        request.getfixturevalue("no_leaks")
+
+
+@pytest.fixture
+def fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Switch the slow start off."""
+    monkeypatch.setattr(keystate, "SLOW_START", 1e6)
+
+
+@pytest.fixture
+async def no_leaks() -> AsyncIterator[None]:
+    """After the test no task is left; what was not closed warns, and warnings are errors."""
+    yield
+    assert [task for task in asyncio.all_tasks() if task.get_name().startswith("kb4")] == []
+    for _ in range(5):  # the simulator's connections end in the steps after its stop
+        await asyncio.sleep(0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    gc.collect()
+
+
+@pytest.fixture(scope="session")
+def account() -> Account:
+    """A small account: 1,150 users are three pages. Not to be changed."""
+    return generate_account(users=1150, groups=12, enrollments=1300, training_campaigns=23)
+
+
+@pytest.fixture
+async def sim(account: Account) -> AsyncIterator[Simulator]:
+    """A simulator that serves it."""
+    async with Simulator(account) as sim:
+        yield sim
+
+
+@pytest.fixture
+async def kb(sim: Simulator) -> AsyncIterator[ReportingClient]:
+    """A client of the simulator that tries again quickly."""
+    async with ReportingClient(sim.api_key, base_url=sim.base_url, retry=QUICK) as kb:
+        yield kb
+
+
+QUICK = Retry(base=0.002, ceiling=0.01)

@@ -2,7 +2,7 @@ import asyncio
 import logging
 import pickle
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 import aiohttp
 import pytest
@@ -28,7 +28,6 @@ from kb4_async.runtime.keystate import KeyState, registry
 from kb4_async.testing import run_virtual
 from kb4_async.version import VERSION
 
-T = TypeVar("T")
 KEY = "0123456789-abcdef/secret+key=="
 USER = Answer(body=b'{"id": 1, "email": "a@example.test"}')
 OPTIONS: dict[str, Any] = {"region": "eu"}
@@ -37,12 +36,12 @@ OPTIONS: dict[str, Any] = {"region": "eu"}
 def asking(
     *answers: Answer,
     then: Answer | None = None,
-    ask: Callable[[ReportingClient], Awaitable[T]] = lambda kb: kb.users.get(1),  # type: ignore[assignment,return-value]  # T is what the caller's coroutine brings
+    ask: Callable[[ReportingClient], Awaitable[Any]] = lambda kb: kb.users.get(1),
     **options: Any,
-) -> tuple[T, list[Call]]:
+) -> tuple[Any, list[Call]]:
     """Ask once of a server that answers so."""
 
-    async def main() -> tuple[T, list[Call]]:
+    async def main() -> tuple[Any, list[Call]]:
         with answering(*answers, then=then) as calls:
             async with ReportingClient(KEY, **(OPTIONS | options)) as kb:
                 return await ask(kb), calls
@@ -180,7 +179,7 @@ RETRIED = [
 @pytest.mark.parametrize(("answer", "kind"), RETRIED, ids=repr)
 def test_what_may_pass_is_tried_again(answer: Answer, kind: type[KB4Error]) -> None:
     user, calls = asking(answer, answer, USER)
-    assert user["id"] == 1  # type: ignore[index]  # a user
+    assert user["id"] == 1
     assert len(calls) == 3
 
 
@@ -309,14 +308,14 @@ def test_the_time_of_a_pause_does_not_count_as_retry_time() -> None:
     """Pauses count neither as attempts nor as the retry time."""
     pause = Answer(429, headers={"Retry-After": "400"})
     user, calls = asking(Answer(500), pause, Answer(500), USER)
-    assert user["id"] == 1  # type: ignore[index]  # a user
+    assert user["id"] == 1
     assert len(calls) == 4
 
 
 def test_the_wait_for_a_permit_does_not_count_as_the_requests_timeout() -> None:
     pause = Answer(429, headers={"Retry-After": "400"})
     user, _ = asking(pause, USER, timeout=Timeout(total=5.0, read=5.0))
-    assert user["id"] == 1  # type: ignore[index]  # a user
+    assert user["id"] == 1
 
 
 # -- observers ---------------------------------------------------------------------------------
@@ -349,7 +348,7 @@ def test_an_observer_that_fails_stops_nothing(caplog: pytest.LogCaptureFixture) 
         raise ZeroDivisionError
 
     user, _ = asking(USER, on_event=broken)
-    assert user["id"] == 1  # type: ignore[index]  # a user
+    assert user["id"] == 1
     assert "on_event failed" in caplog.text
 
 

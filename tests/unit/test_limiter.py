@@ -1,5 +1,6 @@
 import asyncio
 import gc
+import itertools
 import random
 import threading
 import time
@@ -11,7 +12,8 @@ from kb4_async.errors import RateLimitError
 from kb4_async.options import Limits, Window
 from kb4_async.runtime import keystate, spacing
 from kb4_async.runtime.keystate import KeyState, Permit, key_state
-from kb4_async.runtime.limiter import Limiter, Rank
+from kb4_async.runtime.limiter import Limiter
+from kb4_async.runtime.turnstile import Rank
 from kb4_async.testing import run_virtual
 
 # -- windows -----------------------------------------------------------------------------------
@@ -149,7 +151,7 @@ async def order_of(ranks: list[Rank], limit: str = "1/6s") -> list[tuple[Rank, i
     async with asyncio.TaskGroup() as group:
         for place, rank in enumerate(ranks):
             entry = (rank, place)
-            group.create_task(one(limiter, rank, told=lambda _, entry=entry: served.append(entry)))
+            group.create_task(one(limiter, rank, told=lambda _, e=entry: served.append(e)))
             await asyncio.sleep(0)
         await steps()
         limiter.answered(holding)
@@ -188,7 +190,7 @@ def test_two_lower_classes_starve_neither_each_other_nor_the_first() -> None:
     for low in (Rank.PAGES, Rank.CHECKS):
         places = [0] + [place for place, rank in enumerate(served, 1) if rank is low]
         assert len(places) == 6
-        assert max(b - a for a, b in zip(places, places[1:], strict=False)) <= 9
+        assert max(b - a for a, b in itertools.pairwise(places)) <= 9
 
 
 # -- cancelling --------------------------------------------------------------------------------
@@ -415,7 +417,7 @@ def test_two_loops_in_two_threads_share_one_cap(monkeypatch: pytest.MonkeyPatch)
     def run() -> None:
         try:
             asyncio.run(main())
-        except BaseException as error:  # noqa: BLE001  # told to the test
+        except BaseException as error:  # told to the test
             errors.append(error)
 
     threads = [threading.Thread(target=run, daemon=True) for _ in range(2)]
@@ -430,34 +432,33 @@ def test_two_loops_in_two_threads_share_one_cap(monkeypatch: pytest.MonkeyPatch)
 
 def test_an_answer_in_one_loop_wakes_the_waiter_of_another() -> None:
     state = KeyState()
-    sent, done = threading.Event(), threading.Event()
+    limits = Limits.of("1/0.01s")
+    answer, sent = asyncio.Event(), threading.Event()
+    holding: list[asyncio.AbstractEventLoop] = []
 
     async def hold() -> None:
-        limiter = Limiter(state, Limits.of("1/0.01s"))
+        limiter = Limiter(state, limits)
         permit = await limiter.acquire()
+        holding.append(asyncio.get_running_loop())
         sent.set()
-        while not state_has_waiter():
-            await asyncio.sleep(0.005)
+        await answer.wait()
         limiter.answered(permit)
-        while not done.is_set():  # this loop's later steps must not be what wakes the other
-            await asyncio.sleep(0.005)
-
-    def state_has_waiter() -> bool:
-        return any(line.queues[Rank.INTERACTIVE] for line in tuple(state.turnstiles.values()))
 
     async def wait() -> None:
-        limiter = Limiter(state, Limits.of("1/0.01s"))
+        limiter = Limiter(state, limits)
+        waiting = spawn(limiter.acquire())
+        await steps()
+        assert limiter.turnstile.first() is not None
+        assert not waiting.done()
+        holding[0].call_soon_threadsafe(answer.set)
         async with asyncio.timeout(10.0):
-            limiter.answered(await limiter.acquire(Rank.INTERACTIVE))
+            limiter.answered(await waiting)
 
     holder = threading.Thread(target=asyncio.run, args=(hold(),), daemon=True)
     holder.start()
-    try:
-        assert sent.wait(10.0)
-        asyncio.run(wait())
-    finally:
-        done.set()
-        holder.join(10.0)
+    assert sent.wait(10.0)
+    asyncio.run(wait())
+    holder.join(10.0)
 
 
 def test_a_loop_that_ended_is_let_go() -> None:

@@ -63,7 +63,7 @@ class DatasetWriter:
         self.name = name
         self.sink: Sink | None = None
         self.position: Position = {}
-        #: What the sink took; counted in the worker thread, for a caller may be cancelled meanwhile.
+        #: What the sink took; counted in its thread, for a caller may be cancelled.
         self.rows = self.pages = self.uncommitted = 0
 
     async def open(self) -> None:

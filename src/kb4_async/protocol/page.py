@@ -10,7 +10,8 @@ import msgspec
 
 from kb4_async.protocol import codec
 from kb4_async.protocol.endpoints import Endpoint
-from kb4_async.protocol.token import EndReason, Identity, Place, write_token
+from kb4_async.protocol.ends import EndReason
+from kb4_async.protocol.token import Identity, Place, write_token
 
 R = TypeVar("R")
 T = TypeVar("T")

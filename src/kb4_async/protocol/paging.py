@@ -18,28 +18,15 @@ from typing import Literal
 from kb4_async.errors import IncompleteListingError, IncompleteReason
 from kb4_async.protocol.codec import Key
 from kb4_async.protocol.drift import KeyIndex
-from kb4_async.protocol.search import PAGE_CAP, Search
-from kb4_async.protocol.token import EndReason, Place
+from kb4_async.protocol.ends import PAGE_CAP, READINGS, EndReason, incomplete
+from kb4_async.protocol.search import Search
+from kb4_async.protocol.token import Place
 
 Verify = Literal["tail", "full", "none"]
 Purpose = Literal["page", "probe", "anchor", "look"]
 
-READINGS = 3
-
 #: First key, last key and number of rows of a page.
 Edges = tuple[Key, Key, int]
-
-ADVICE: dict[IncompleteReason, str] = {
-    "page_repeated": "page {page} holds the same records as one before: the server does not page.",
-    "page_cap": f"more than {PAGE_CAP:,} pages: the server never ends.",
-    "never_quiet": (
-        f"records moved between pages in each of {READINGS} readings: try again when the account "
-        "is quieter, for example at night."
-    ),
-    "server_limit": (
-        "the server stops silently after these records: ask with exclude_percentages=True."
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,10 +356,7 @@ class NumberedListing:
 
     def incomplete(self, reason: IncompleteReason) -> IncompleteListingError:
         """The error of a listing that cannot prove its end."""
-        what = ADVICE[reason].format(page=self.position)
-        return IncompleteListingError(
-            f"The listing is incomplete after {self.rows} records ({reason}): {what}", reason=reason
-        )
+        return incomplete(reason, self.rows, self.position)
 
     # -- where to go on ---------------------------------------------------------------------------
 

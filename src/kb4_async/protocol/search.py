@@ -10,10 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from kb4_async.protocol.token import EndReason
-
-#: Beyond this many pages (65 million records) a listing is taken for endless.
-PAGE_CAP = 131_072
+from kb4_async.protocol.ends import PAGE_CAP, EndReason
 
 
 @dataclass(slots=True)

@@ -11,14 +11,12 @@ import binascii
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from kb4_async.errors import CheckpointMismatchError, ConfigurationError
 from kb4_async.protocol import codec
 from kb4_async.protocol.drift import Edge
-
-#: What proves that a listing was read to its end (``max_items``: as far as was asked for).
-EndReason = Literal["count_met", "short_page", "empty_page", "cursor_absent", "max_items"]
+from kb4_async.protocol.ends import EndReason
 
 VERSION = 1
 PREFIX = "kb4."

@@ -13,9 +13,9 @@ from kb4_async.protocol.paging import Verify
 from kb4_async.protocol.request import Request, fill_path
 from kb4_async.protocol.token import Identity, Place
 from kb4_async.runtime.engine import Tally
-from kb4_async.runtime.limiter import Rank
 from kb4_async.runtime.listing import Listing
 from kb4_async.runtime.source import Source, Spec
+from kb4_async.runtime.turnstile import Rank
 
 R = TypeVar("R")
 

@@ -15,7 +15,7 @@ from kb4_async.protocol.credential import Secret
 from kb4_async.protocol.request import Request
 from kb4_async.reporting.client import ReportingClient
 from kb4_async.runtime.engine import Fetched
-from kb4_async.runtime.limiter import Rank
+from kb4_async.runtime.turnstile import Rank
 
 State = Literal["ok", "warning", "failed"]
 

@@ -18,8 +18,9 @@ from kb4_async.protocol.codec import excerpt
 from kb4_async.protocol.request import Request
 from kb4_async.protocol.verdict import MAYBE_UNREAD, Action, Refusal, judge, retry_after
 from kb4_async.runtime.keystate import Permit
-from kb4_async.runtime.limiter import Limiter, Rank
+from kb4_async.runtime.limiter import Limiter
 from kb4_async.runtime.transport import Answer, NoAnswerError, Transport
+from kb4_async.runtime.turnstile import Rank
 
 log = logging.getLogger("kb4_async")
 

@@ -10,15 +10,12 @@ import asyncio
 import os
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from kb4_async.options import CAP, Limits
 from kb4_async.protocol.gate import Gate
 from kb4_async.protocol.windows import WindowStack
-
-if TYPE_CHECKING:
-    from kb4_async.runtime.limiter import Turnstile
+from kb4_async.runtime.turnstile import Turnstile
 
 #: Requests a second on first contact and after a refusal; doubled with each quiet second.
 SLOW_START = 4.0

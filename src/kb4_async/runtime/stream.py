@@ -28,9 +28,9 @@ from kb4_async.protocol.paging import Ask
 from kb4_async.protocol.token import Place, write_token
 from kb4_async.runtime.engine import Fetched, Tally
 from kb4_async.runtime.handover import Handover
-from kb4_async.runtime.limiter import Rank
 from kb4_async.runtime.scope import cancel
 from kb4_async.runtime.source import Source, Spec
+from kb4_async.runtime.turnstile import Rank
 
 R = TypeVar("R")
 

@@ -1,0 +1,98 @@
+"""The turnstile: who is next among a key's waiters in one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import IntEnum
+
+from kb4_async.runtime.spacing import Spacing
+
+
+class Rank(IntEnum):
+    """Classes of requests, most urgent first."""
+
+    INTERACTIVE = 0
+    PAGES = 1
+    CHECKS = 2
+
+
+#: A class that waits is served at least at each eighth grant.
+PATIENCE = 8
+
+
+@dataclass(eq=False, slots=True)
+class Waiter:
+    """One request in line."""
+
+    rank: Rank
+    #: Done when the waiter should look again.
+    wake: asyncio.Future[None] | None = None
+
+    def nudge(self) -> None:
+        """Let it look again."""
+        if self.wake is not None and not self.wake.done():
+            self.wake.set_result(None)
+
+
+class Turnstile:
+    """Who is next among a key's waiters in one event loop: FIFO within a class, none starved."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.spacing = Spacing()
+        self.queues: dict[Rank, deque[Waiter]] = {rank: deque() for rank in Rank}
+        self.skipped: dict[Rank, int] = dict.fromkeys(Rank, 0)
+        #: The waiter that is being launched: nobody overtakes it any more.
+        self.launching: Waiter | None = None
+
+    def first(self) -> Waiter | None:
+        """The waiter whose turn it is."""
+        if self.launching is not None:
+            return self.launching
+        waiting = [rank for rank in Rank if self.queues[rank]]
+        if not waiting:
+            return None
+        starved = [rank for rank in waiting if self.skipped[rank] >= PATIENCE - 1]
+        return self.queues[(starved or waiting)[0]][0]
+
+    def leave(self, waiter: Waiter, *, granted: bool) -> None:
+        """Give up the place, served or not, and let the next one look in the same step."""
+        if self.launching is waiter:
+            self.launching = None
+        self.queues[waiter.rank].remove(waiter)
+        if granted:
+            for rank, queue in self.queues.items():
+                self.skipped[rank] = self.skipped[rank] + 1 if queue and rank != waiter.rank else 0
+        self.nudge_first()
+
+    async def wait(self, waiter: Waiter, delay: float | None) -> None:
+        """Wait until nudged, or for some seconds at most."""
+        waiter.wake = self.loop.create_future()
+        timer = None if delay is None else self.loop.call_later(delay, waiter.nudge)
+        try:
+            await waiter.wake
+        finally:
+            waiter.wake = None
+            if timer is not None:
+                timer.cancel()
+
+    def nudge_first(self) -> None:
+        """Let the first in line look again."""
+        waiter = self.first()
+        if waiter is not None:
+            waiter.nudge()
+
+    def look_again(self) -> None:
+        """The same from any thread."""
+        try:
+            running: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+        except RuntimeError:
+            running = None
+        if running is self.loop:
+            self.nudge_first()
+        elif not self.loop.is_closed():
+            with suppress(RuntimeError):  # closed between the two lines
+                self.loop.call_soon_threadsafe(self.nudge_first)

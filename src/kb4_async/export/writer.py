@@ -40,6 +40,7 @@ class Worker:
             except Exception:  # noqa: S110  # raised below, by result()
                 pass
         if interrupted is not None:
+            future.exception()  # looked at, so that asyncio does not report it as lost
             raise interrupted
         return future.result()
 

@@ -56,15 +56,16 @@ def parse_base_url(text: str) -> Address:
         ConfigurationError: No http(s) URL with a host, or http outside loopback, or holding
             credentials, a query or a fragment.
     """
+    shown = text.rpartition("@")[2]  # what stands before may be a password
     try:
         parts = urlsplit(text.strip())
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        msg = f"The base URL {text!r} cannot be read: {error}."
+        msg = f"The base URL {shown!r} cannot be read: {error}."
         raise ConfigurationError(msg) from error
     if parts.scheme not in {"http", "https"} or not host:
         msg = (
-            f"The base URL {text!r} needs a scheme and a host, like https://us.api.knowbe4.com/v1."
+            f"The base URL {shown!r} needs a scheme and a host, like https://us.api.knowbe4.com/v1."
         )
         raise ConfigurationError(msg)
     if parts.username or parts.password or parts.query or parts.fragment:
@@ -74,7 +75,7 @@ def parse_base_url(text: str) -> Address:
         raise ConfigurationError(msg)
     if parts.scheme == "http" and not is_loopback(host):
         msg = (
-            f"The base URL {text!r} would send the key unencrypted: use https:// outside loopback."
+            f"The base URL {shown!r} would send the key unencrypted: use https:// outside loopback."
         )
         raise ConfigurationError(msg)
     netloc = f"[{host}]" if ":" in host else host

@@ -22,6 +22,9 @@ Key = int | str | None
 
 EXCERPT = 200
 
+#: What a body that is no JSON makes the decoders raise; endless nesting is the last.
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
 decode_items = msgspec.json.Decoder(list[dict[str, Any]])
 decode_raw = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -50,7 +53,7 @@ def read_array(body: bytes) -> bytes:
     if text[:1] == b"{" and text[-1:] == b"}":
         try:
             data = decode_envelope.decode(text).data
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise unreadable(str(error), body) from error
         if data is msgspec.UNSET:
             return b"[" + text + b"]"
@@ -79,7 +82,7 @@ def items_of(array: bytes) -> list[dict[str, Any]]:
     """
     try:
         return decode_items.decode(array)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise unreadable(str(error), array) from error
 
 
@@ -95,7 +98,7 @@ def split(array: bytes) -> Sequence[msgspec.Raw]:
         if not array.isascii():
             array.decode()  # msgspec skips text without looking at its encoding
         return decode_raw.decode(array)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise unreadable(str(error), array) from error
 
 
@@ -111,7 +114,7 @@ def key_reader(key: str) -> Callable[[bytes], list[Key]]:
     def read(array: bytes) -> list[Key]:
         try:
             rows: list[Any] = decoder.decode(array)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise unreadable(str(error), array) from error
         return [plain_key(row.key) for row in rows]
 
@@ -123,7 +126,8 @@ def plain_key(value: object) -> Key:
     if type(value) is int:
         return value
     if type(value) is str:
-        return int(value) if value.isascii() and value.isdigit() and len(value) < 100 else value
+        is_id = value.isascii() and value.isdigit() and len(value) < 100
+        return int(value) if is_id and (value[0] != "0" or value == "0") else value
     return None
 
 
@@ -134,15 +138,22 @@ def json_lines(
 
     Args:
         records: What ``split`` returned.
-        spaced: The array holds line breaks outside strings, so white space outside strings goes.
+        spaced: The array holds line breaks; records that span lines lose white space outside
+            strings.
         parent: A key and value appended before the closing brace of records that lack the key.
     """
     pieces: Sequence[bytes | msgspec.Raw] = records
     if spaced:
-        pieces = [msgspec.json.format(record, indent=-1) for record in records]
+        pieces = [on_one_line(bytes(record)) for record in records]
     if parent is not None:
         pieces = [with_parent(bytes(piece), *parent) for piece in pieces]
     return b"\n".join((*pieces, b"")) if pieces else b""
+
+
+def on_one_line(record: bytes) -> bytes:
+    """A record without white space outside strings, if it spans lines; otherwise as it is."""
+    spans = b"\n" in record or b"\r" in record
+    return msgspec.json.format(record, indent=-1) if spans else record
 
 
 def with_parent(record: bytes, key: str, value: object) -> bytes:
@@ -178,9 +189,11 @@ def decode(data: bytes) -> Any:  # noqa: ANN401  # JSON holds anything
 
 def excerpt(body: bytes, hide: str = "") -> str:
     """The start of a body as one printable line, without the credential it may echo."""
-    text = body[: EXCERPT * 8].decode("utf-8", "replace")
+    looked_at = EXCERPT * 8
+    # Looked at a little further, so that a credential is never cut in two and left in part.
+    text = body[: looked_at + len(hide)].decode("utf-8", "replace")
     if hide:
-        text = text.replace(hide, "***")
+        text = text.replace(hide, "***")[:looked_at]
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= EXCERPT else line[:EXCERPT] + "..."
 

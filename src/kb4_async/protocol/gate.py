@@ -60,7 +60,7 @@ class Gate:
             Length of the pause that begins now; None if the refusal belongs to a known incident.
         """
         if not probe and granted <= self.last_refusal:
-            if retry_after is not None and self.since is not None and not self.probing:
+            if retry_after is not None and self.since is not None:
                 # Several 429s of one moment may ask for different times: the longest is obeyed.
                 self.until = max(self.until, now + retry_after)
             return None
@@ -71,9 +71,9 @@ class Gate:
         self.last_refusal = now
         self.probing = False
         seconds = pause(self.step, chance, retry_after)
-        self.until = now + seconds
+        self.until = max(self.until, now + seconds)
         self.step += 1
-        return seconds
+        return self.until - now
 
     def until_length(self) -> float:
         """Length of the last own pause: how long the gate must stay open to call it over."""
@@ -88,4 +88,4 @@ class Gate:
     def probe_lost(self, now: float, delay: float = 0.0) -> None:
         """The probe was cancelled (no delay) or failed in transport: the next in line probes."""
         self.probing = False
-        self.until = now + delay
+        self.until = max(self.until, now + delay)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import email.utils
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from enum import Enum
 
 from kb4_async.errors import (
@@ -114,9 +116,12 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """
     text = headers.get("Retry-After", headers.get("retry-after", "")).strip()
     if text.isascii() and text.replace(".", "", 1).isdigit():
-        return float(text)
+        seconds = float(text)
+        return seconds if math.isfinite(seconds) else None
     try:
         when = email.utils.parsedate_to_datetime(text)
     except (ValueError, TypeError):
         return None
+    if when.tzinfo is None:  # HTTP dates are always UTC, also in the forms that do not say so
+        when = when.replace(tzinfo=UTC)
     return max(0.0, when.timestamp() - now)

@@ -55,12 +55,18 @@ class WindowStack:
     """Several windows held at once.
 
     Args:
-        windows: The windows; the longest is never removed, for it is the memory of the others.
+        windows: The windows held first.
+
+    Attributes:
+        held: The windows that bind now.
+        logs: Their slots. The longest window's log is kept when it binds no longer, for it is the
+            memory from which others begin.
     """
 
-    __slots__ = ("logs",)
+    __slots__ = ("held", "logs")
 
     def __init__(self, windows: tuple[Window, ...]) -> None:
+        self.held = set(windows)
         self.logs = {window: WindowLog(window) for window in windows}
 
     def hold(self, windows: set[Window]) -> None:
@@ -72,7 +78,9 @@ class WindowStack:
             shift = window.seconds - history.window.seconds
             log.releases = [release + shift for release in history.releases]  # still a heap
             self.logs[window] = log
-        for window in self.logs.keys() - windows - {history.window}:
+        self.held = windows
+        longest = max(self.logs, key=lambda window: window.seconds)
+        for window in self.logs.keys() - windows - {longest}:
             del self.logs[window]
 
     def wait(self, now: float) -> float | None:
@@ -81,7 +89,8 @@ class WindowStack:
         None means that a window is full of requests in flight: only an answer can free a slot.
         """
         longest = 0.0
-        for log in self.logs.values():
+        for window in self.held:
+            log = self.logs[window]
             if log.free(now) > 0:
                 continue
             release = log.next_release()
@@ -91,7 +100,7 @@ class WindowStack:
         return longest
 
     def take(self) -> None:
-        """Occupy a slot in every window."""
+        """Occupy a slot in every window; only after ``wait`` returned 0."""
         for log in self.logs.values():
             log.take()
 

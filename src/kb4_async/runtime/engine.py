@@ -116,12 +116,10 @@ class Engine:
         if attempt > 1:
             await asyncio.sleep(self.delay(attempt - 1))
         while True:
-            begun = asyncio.get_running_loop().time()
             failure: KB4Error
-            try:
-                answer = await self.attempt(request, rank, attempt, tally)
-            except NoAnswerError as error:
-                failure = self.no_answer(request, error, attempt)
+            answer, took = await self.attempt(request, rank, attempt, tally)
+            if isinstance(answer, NoAnswerError):
+                failure = self.no_answer(request, answer, attempt)
             else:
                 action = judge(answer.status)
                 if action is Action.PAUSE:
@@ -134,12 +132,12 @@ class Engine:
                     try:
                         value = read(answer.body)
                     except DecodeError as error:
-                        error.request_id = answer.request_id
-                        error.excerpt = excerpt(answer.body, self.transport.secret.text)
+                        self.describe(error, answer.body, self.request_id(answer))
                         failure = error
                     else:
-                        return Fetched(value, answer.request_id, attempt, dict(answer.headers))
-            spent += asyncio.get_running_loop().time() - begun
+                        request_id = self.request_id(answer)
+                        return Fetched(value, request_id, attempt, dict(answer.headers))
+            spent += took
             delay = self.delay(attempt)
             if attempt >= self.retry.max_attempts or spent + delay > self.retry.max_elapsed:
                 raise failure
@@ -150,26 +148,35 @@ class Engine:
             spent += delay
             attempt += 1
 
-    async def attempt(self, request: Request, rank: Rank, attempt: int, tally: Tally) -> Answer:
-        """Make one attempt and account for it."""
+    async def attempt(
+        self, request: Request, rank: Rank, attempt: int, tally: Tally
+    ) -> tuple[Answer | NoAnswerError, float]:
+        """Make one attempt and account for it.
+
+        Returns:
+            What came of it, and the seconds since its permit was granted: waiting for a slot or a
+            permit counts neither against the timeout nor as time spent on retries.
+        """
         async with self.slots:
             permit = await self.limiter.acquire(rank)
             tally.requests += 1
             loop = asyncio.get_running_loop()
             begun = loop.time()
+            outcome: Answer | NoAnswerError
             try:
-                answer = await self.transport.send(request)
+                outcome = await self.transport.send(request)
+                self.settle(request, permit, outcome)
             except NoAnswerError as error:
                 self.settle_unanswered(permit, error, attempt)
-                self.finished(request, attempt, None, loop.time() - begun)
-                raise
+                outcome = error
             except BaseException:
                 # Cancelled in flight: the connection is closed, the server may still read it.
                 self.limiter.unanswered(permit)
                 raise
-            self.settle(request, permit, answer)
-        self.finished(request, attempt, answer, loop.time() - begun)
-        return answer
+        took = loop.time() - begun
+        answer = None if isinstance(outcome, NoAnswerError) else outcome
+        self.finished(request, attempt, answer, took)
+        return outcome, took
 
     def settle(self, request: Request, permit: Permit, answer: Answer) -> None:
         """Account for an answer."""
@@ -191,6 +198,19 @@ class Engine:
         else:
             self.limiter.unsent(permit, hand_over=self.delay(attempt))
 
+    def describe(self, error: DecodeError, body: bytes, request_id: str | None) -> None:
+        """Say what could not be read, without the credential it may echo."""
+        error.request_id = request_id
+        error.excerpt = excerpt(body, self.transport.secret.text)
+
+    def hide(self, text: str) -> str:
+        """A server's or library's text, without the credential it may echo."""
+        return text.replace(self.transport.secret.text, "***")
+
+    def request_id(self, answer: Answer) -> str | None:
+        """The server's ``X-Request-Id``, where one came."""
+        return None if answer.request_id is None else self.hide(answer.request_id)
+
     def delay(self, attempt: int) -> float:
         """Back-off after this attempt, in seconds."""
         retry = self.retry
@@ -203,8 +223,8 @@ class Engine:
             answer.status,
             f"{request.method} {request.path} at {self.transport.base_url}",
             excerpt(answer.body, self.transport.secret.text),
-            answer.request_id,
-            excerpt(location.encode(), self.transport.secret.text),
+            self.request_id(answer),
+            self.hide(location),
         )
 
     def no_answer(self, request: Request, error: NoAnswerError, attempt: int) -> KB4Error:
@@ -212,14 +232,14 @@ class Engine:
         where = f"{request.method} {request.path} at {self.transport.base_url}"
         kind = APITimeoutError if error.timed_out else TransportError
         return kind(
-            f"{where} got no whole answer (attempt {attempt}: {error}). Check the network, proxy "
-            "and address, or try later; 'kb4 doctor' helps."
+            f"{where} got no whole answer (attempt {attempt}: {self.hide(str(error))}). Check the "
+            "network, proxy and address, or try later; 'kb4 doctor' helps."
         )
 
     def finished(self, request: Request, attempt: int, answer: Answer | None, took: float) -> None:
         """Tell that an attempt ended."""
         status = None if answer is None else answer.status
-        request_id = None if answer is None else answer.request_id
+        request_id = None if answer is None else self.request_id(answer)
         log.debug("%s %s -> %s in %.3f s", request.method, request.path, status, took)
         self.notify(
             RequestFinished(request.method, request.path, attempt, status, took, request_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from kb4_async.errors import KB4Error
@@ -73,8 +74,6 @@ class Handover:
 
     def abandon(self) -> None:
         """The iterator was dropped, possibly in another thread or after its loop closed."""
-        if self.loop.is_closed():
-            return
         try:
             here = asyncio.get_running_loop() is self.loop
         except RuntimeError:
@@ -82,4 +81,5 @@ class Handover:
         if here:
             self.stop()
         else:
-            self.loop.call_soon_threadsafe(self.stop)
+            with suppress(RuntimeError):  # the loop has closed, and its tasks with it
+                self.loop.call_soon_threadsafe(self.stop)

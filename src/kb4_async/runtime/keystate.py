@@ -10,7 +10,6 @@ import asyncio
 import os
 import threading
 from dataclasses import dataclass, field
-from weakref import WeakKeyDictionary
 
 from kb4_async.options import CAP, Limits
 from kb4_async.protocol.gate import Gate
@@ -48,9 +47,7 @@ class KeyState:
     windows: WindowStack = field(default_factory=lambda: WindowStack((CAP,)))
     gate: Gate = field(default_factory=Gate)
     limits: list[Limits] = field(default_factory=list)
-    turnstiles: WeakKeyDictionary[asyncio.AbstractEventLoop, Turnstile] = field(
-        default_factory=WeakKeyDictionary
-    )
+    turnstiles: dict[asyncio.AbstractEventLoop, Turnstile] = field(default_factory=dict)
     ramp: float | None = None
     granted: int = 0
 
@@ -63,6 +60,12 @@ class KeyState:
         """A client closed; what it sent stays counted."""
         self.limits.remove(limits)
         self.windows.hold({CAP}.union(*(each.stack for each in self.limits)))
+
+    def turnstile(self, loop: asyncio.AbstractEventLoop) -> Turnstile:
+        """Who waits in this loop; loops that have closed are forgotten."""
+        for closed in [other for other in self.turnstiles if other.is_closed()]:
+            del self.turnstiles[closed]
+        return self.turnstiles.setdefault(loop, Turnstile(loop))
 
     def wait(self, now: float) -> float | None:
         """Seconds until a request may leave; None if only an answer can tell."""

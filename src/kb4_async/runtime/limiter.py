@@ -13,7 +13,7 @@ from collections.abc import Callable
 from kb4_async.errors import RateLimitError
 from kb4_async.options import Limits
 from kb4_async.runtime.keystate import KeyState, Permit
-from kb4_async.runtime.turnstile import Rank, Turnstile, Waiter
+from kb4_async.runtime.turnstile import Rank, Waiter
 
 
 class Limiter:
@@ -42,10 +42,7 @@ class Limiter:
         self.open = True
         with state.lock:
             state.join(limits)
-            turnstile = state.turnstiles.get(self.loop)
-            if turnstile is None:
-                turnstile = state.turnstiles[self.loop] = Turnstile(self.loop)
-        self.turnstile = turnstile
+            self.turnstile = state.turnstile(self.loop)
 
     def close(self) -> None:
         """Stop holding this client's limits. What was sent stays counted."""
@@ -66,14 +63,15 @@ class Limiter:
         granted = False
         try:
             while True:
+                with state.lock:
+                    self.check_pause(self.loop.time())
                 if line.first() is not waiter:
                     await line.wait(waiter, None)
                     continue
                 with state.lock:
                     now = self.loop.time()
-                    self.check_pause(now)
                     delay = state.wait(now)
-                    pace, windows = state.pace(now), tuple(state.windows.logs)
+                    pace, windows = state.pace(now), tuple(state.windows.held)
                 if delay != 0.0:
                     await line.wait(waiter, delay)
                     continue
@@ -84,15 +82,17 @@ class Limiter:
                     if state.wait(now) == 0.0:
                         granted = True
                         return state.grant(now)
-                line.launching = None  # another loop was faster
+                # Another loop was faster, or a pause began: whoever is first now looks again.
+                line.launching = None
+                line.nudge_first()
         finally:
             line.leave(waiter, granted=granted)
 
     def check_pause(self, now: float) -> None:
         """Refuse to wait for a pause that is too long."""
         gate = self.state.gate
-        if gate.since is not None and gate.until - gate.since > self.max_pause:
-            left = max(0.0, gate.until - now)
+        left = gate.until - now
+        if gate.since is not None and left > 0 and gate.until - gate.since > self.max_pause:
             msg = (
                 f"The server refuses this key (429), for at least {left:.0f} s more, which is "
                 f"longer than max_pause ({self.max_pause:.0f} s). Run again later, with fewer "
@@ -129,7 +129,8 @@ class Limiter:
                 chance=self.chance(),
                 retry_after=retry_after,
             )
-        self.tell()
+        # Each waiter decides for itself whether the pause is too long for it.
+        self.tell(everyone=True)
         return seconds
 
     def unanswered(self, permit: Permit, *, hand_over: float = 0.0) -> None:
@@ -150,7 +151,7 @@ class Limiter:
             self.state.unsent(permit, self.loop.time(), hand_over)
         self.tell()
 
-    def tell(self) -> None:
-        """Something changed: whoever is first in line, in any loop, looks again."""
+    def tell(self, *, everyone: bool = False) -> None:
+        """Something changed: whoever is first in line, in any loop, or everyone, looks again."""
         for turnstile in tuple(self.state.turnstiles.values()):
-            turnstile.look_again()
+            turnstile.look_again(everyone=everyone)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from kb4_async.errors import ClientClosedError
 from kb4_async.protocol.endpoints import Endpoint
@@ -15,6 +16,8 @@ from kb4_async.protocol.token import Identity, read_token
 from kb4_async.runtime.engine import Engine
 from kb4_async.runtime.pool import PagePool
 from kb4_async.runtime.scope import Scope
+
+T = TypeVar("T")
 
 
 class Source:
@@ -66,6 +69,28 @@ class Source:
             self.check()
         assert self.opened is not None  # noqa: S101  # check() opened it or raised
         return self.opened
+
+    async def call(self, work: Coroutine[Any, Any, T], name: str) -> T:
+        """Do one thing for a caller who waits for it, in a task that ends with the client.
+
+        Raises:
+            ClientClosedError: The client was closed meanwhile.
+        """
+        results: list[T] = []
+
+        async def run() -> None:
+            results.append(await work)
+
+        task = self.scope.spawn(run(), name)
+        try:
+            await task
+        except asyncio.CancelledError:
+            current = asyncio.current_task()
+            if self.closed and not (current and current.cancelling()):
+                msg = "The client was closed before the answer came: open a new one and ask again."
+                raise ClientClosedError(msg) from None
+            raise
+        return results[0]
 
     async def close(self) -> None:
         """Cancel what is under way, then close the connections. May be called again."""

@@ -150,10 +150,11 @@ class PageStream(Handover, Generic[R]):
                 continue  # pumping began another reading, or found the end
             try:
                 content, keys = self.open(held.array)
-            except DecodeError:
+            except DecodeError as error:
                 # The frame was whole but the inside is not JSON: a failed attempt like others.
                 self.release(held)
                 if held.attempts >= self.source.engine.retry.max_attempts:
+                    self.source.engine.describe(error, held.array, held.request_id)
                     raise
                 again = machine.ask(number)
                 self.launch(again, pooled=False, attempt=held.attempts + 1, strict=True)
@@ -222,7 +223,7 @@ class PageStream(Handover, Generic[R]):
     def pump(self) -> None:
         """Start whatever may be under way now and is not."""
         machine = self.machine
-        if self.stopped or self.error is not None:
+        if self.stopped or self.error is not None or self.source.closed:
             return
         asks = machine.asks(self.spec.prefetch)
         self.notice_turn()

@@ -85,14 +85,21 @@ class Turnstile:
         if waiter is not None:
             waiter.nudge()
 
-    def look_again(self) -> None:
-        """The same from any thread."""
+    def nudge_all(self) -> None:
+        """Let everyone in line look again."""
+        for queue in self.queues.values():
+            for waiter in queue:
+                waiter.nudge()
+
+    def look_again(self, *, everyone: bool) -> None:
+        """Nudge the first or everyone, from any thread."""
+        nudge = self.nudge_all if everyone else self.nudge_first
         try:
             running: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
         except RuntimeError:
             running = None
         if running is self.loop:
-            self.nudge_first()
-        elif not self.loop.is_closed():
-            with suppress(RuntimeError):  # closed between the two lines
-                self.loop.call_soon_threadsafe(self.nudge_first)
+            nudge()
+        else:
+            with suppress(RuntimeError):  # the loop has closed, and its waiters with it
+                self.loop.call_soon_threadsafe(nudge)

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from support.options import QUICK
 
-from kb4_async import ReportingClient, Retry
+from kb4_async import ReportingClient
 from kb4_async.runtime import keystate
 from kb4_async.testing import Account, Simulator, generate_account
 
@@ -67,6 +68,3 @@ async def kb(sim: Simulator) -> AsyncIterator[ReportingClient]:
     """A client of the simulator that tries again quickly."""
     async with ReportingClient(sim.api_key, base_url=sim.base_url, retry=QUICK) as kb:
         yield kb
-
-
-QUICK = Retry(base=0.002, ceiling=0.01)

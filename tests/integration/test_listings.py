@@ -5,7 +5,8 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import pytest
-from conftest import QUICK
+from support.iterating import drain
+from support.options import QUICK
 
 from kb4_async import (
     CheckpointMismatchError,
@@ -58,7 +59,7 @@ async def test_users(sim: Simulator, kb: ReportingClient) -> None:
     for status in ("active", "archived"):
         expected = [user for user in users if user["status"] == status]
         assert expected
-        assert plain(await kb.users.list(status=status).collect()) == expected  # type: ignore[arg-type]  # both are literals
+        assert plain(await kb.users.list(status=status).collect()) == expected
     assert await kb.users.get(users[7]["id"]) == users[7]
     assert await kb.users.get(str(users[7]["id"])) == users[7]
     with pytest.raises(NotFoundError):
@@ -82,7 +83,7 @@ async def test_groups_and_members(sim: Simulator, kb: ReportingClient) -> None:
     assert plain(await kb.groups.list().collect()) == groups
     for status in ("active", "archived"):
         expected = [group for group in groups if group["status"] == status]
-        assert plain(await kb.groups.list(status=status).collect()) == expected  # type: ignore[arg-type]  # both are literals
+        assert plain(await kb.groups.list(status=status).collect()) == expected
     assert await kb.groups.get(groups[0]["id"]) == groups[0]
     for group in groups:
         number = group["id"]
@@ -467,10 +468,9 @@ async def test_a_server_that_caps_pages_is_read_whole(cap: int, users: int) -> N
 async def test_a_server_that_ignores_page_numbers_is_an_error_and_never_an_end() -> None:
     account = generate_account(users=120, groups=2)
     async with serving(account, paging=PagingRules(numbers="ignored")) as (sim, kb):
-        got = []
+        got: list[Record] = []
         with pytest.raises(IncompleteListingError) as caught:
-            async for user in kb.users.list(per_page=50):
-                got.append(dict(user))  # noqa: PERF401  # what came before the error counts
+            await drain(kb.users.list(per_page=50), got)
         assert caught.value.reason == "page_repeated"
         assert got == account.users[:50]
         assert len(sim.log) <= 4
@@ -484,10 +484,9 @@ async def test_ten_campaigns_with_percentages_are_no_end(campaigns: int) -> None
         if campaigns < 10:
             assert plain(await listing.collect()) == list(account.training_campaigns)
             return
-        got = []
+        got: list[Record] = []
         with pytest.raises(IncompleteListingError) as caught:
-            async for campaign in listing:
-                got.append(dict(campaign))  # noqa: PERF401  # what came before the error counts
+            await drain(listing, got)
         assert caught.value.reason == "server_limit"
         assert got == account.training_campaigns[:10]
 

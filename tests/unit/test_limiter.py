@@ -1,4 +1,5 @@
 import asyncio
+import functools
 import gc
 import itertools
 import random
@@ -75,14 +76,14 @@ def test_the_cap_of_1000_a_minute_holds_without_any_limits_given() -> None:
         await warm(limiter)
         times: list[float] = []
         async with asyncio.TaskGroup() as group:
-            for _ in range(2500):
+            for _ in range(1500):
                 group.create_task(one(limiter, told=lambda _: times.append(now())))
         return times
 
     times = run_virtual(main())
-    assert len(times) == 2500
+    assert len(times) == 1500
     assert holds(times, 1000, 60.0)
-    assert times[-1] - times[0] < 125.0  # two windows: the cap is also used
+    assert times[-1] - times[0] < 65.0  # one window later: the cap is also used
 
 
 def test_an_unanswered_request_occupies_its_slot_for_max_lag_longer() -> None:
@@ -148,10 +149,14 @@ async def order_of(ranks: list[Rank], limit: str = "1/6s") -> list[tuple[Rank, i
     await warm(limiter)
     holding = await limiter.acquire()
     served: list[tuple[Rank, int]] = []
+
+    def note(entry: tuple[Rank, int], _: Permit) -> None:
+        served.append(entry)
+
     async with asyncio.TaskGroup() as group:
         for place, rank in enumerate(ranks):
-            entry = (rank, place)
-            group.create_task(one(limiter, rank, told=lambda _, e=entry: served.append(e)))
+            told = functools.partial(note, (rank, place))
+            group.create_task(one(limiter, rank, told=told))
             await asyncio.sleep(0)
         await steps()
         limiter.answered(holding)
@@ -532,9 +537,10 @@ def test_a_probe_refused_doubles_the_pause_up_to_300_seconds() -> None:
 def test_jitter_only_lengthens_a_pause() -> None:
     async def main() -> None:
         for chance in (0.0, 0.5, 1.0):
-            limiter = Limiter(KeyState(), Limits(), chance=lambda chance=chance: chance)
+            always = functools.partial(float, chance)
+            limiter = Limiter(KeyState(), Limits(), chance=always)
             own = limiter.refused(await limiter.acquire(), None)
-            other = Limiter(KeyState(), Limits(), chance=lambda chance=chance: chance)
+            other = Limiter(KeyState(), Limits(), chance=always)
             asked = other.refused(await other.acquire(), 100.0)
             assert own is not None
             assert asked is not None

@@ -189,11 +189,13 @@ def decode(data: bytes) -> Any:  # noqa: ANN401  # JSON holds anything
 
 def excerpt(body: bytes, hide: str = "") -> str:
     """The start of a body as one printable line, without the credential it may echo."""
-    looked_at = EXCERPT * 8
-    # Looked at a little further, so that a credential is never cut in two and left in part.
-    text = body[: looked_at + len(hide)].decode("utf-8", "replace")
+    # The whole body is looked at, so that no credential is cut in two and left in part.
+    text = body.decode("utf-8", "replace")
     if hide:
-        text = text.replace(hide, "***")[:looked_at]
+        text = text.replace(hide, "***")
+        cut = next((n for n in range(len(hide) - 1, 3, -1) if text.endswith(hide[:n])), 0)
+        text = text[: len(text) - cut]
+    text = text[: EXCERPT * 8]
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= EXCERPT else line[:EXCERPT] + "..."
 

@@ -21,6 +21,10 @@ ADVICE: dict[IncompleteReason, str] = {
         f"records moved between pages in each of {READINGS} readings: try again when the account "
         "is quieter, for example at night."
     ),
+    "no_proof": (
+        "it must be read again, but where keys do not ascend a resume token cannot hold which "
+        "records were delivered: start without the token."
+    ),
     "server_limit": (
         "the server stops silently after these records: ask with exclude_percentages=True."
     ),

@@ -93,13 +93,13 @@ class NumberedListing:
         self.looks: list[int] = []
         #: Edges of this reading's pages: the page before, all seen, and the last page as first
         #: seen.
-        self.previous: Edges | None = None if place.last is None else (*place.last, 0)
+        self.previous: Edges | None = place.last
         self.previous_keys: frozenset[Key] = frozenset()
         self.seen: dict[Edges, int] = {}
         self.tails: dict[int, Edges] = {}
         self.repeats: set[int] = set()
         # A resumed listing whose delivered keys are unknown cannot be read again.
-        self.blind = place.rows > 0 and not place.edges_known
+        self.blind = place.blind or (place.rows > 0 and not place.edges_known)
         self.first_rows = self.size
         if place.moved and self.end_reason is None:
             self.anchored = self.unquiet = True
@@ -134,9 +134,9 @@ class NumberedListing:
             return [self.ask(number, "look", keep=False) for number in self.looks]
         asks = [self.ask(number) for number in self.certain(ahead)]
         probe = None if self.claimed else self.search.probe()
+        if self.max_items is None and self.search.lo >= PAGE_CAP:
+            raise self.incomplete("page_cap")
         if probe is not None:
-            if probe >= PAGE_CAP:
-                raise self.incomplete("page_cap")
             # First: the sooner the tail is known, the fewer changes can pass unseen before it.
             asks.insert(0, self.ask(probe, "probe", keep=self.reading == 1))
         elif self.walking and not asks:
@@ -184,14 +184,19 @@ class NumberedListing:
     def saw_anchor(self, keys: Sequence[Key]) -> None:
         """The page before the place of resuming: did it move meanwhile?"""
         self.anchored = True
-        first, last, _ = self.previous or (None, None, 0)
+        first, last, rows = self.previous or (None, None, 0)
         number, edges = self.position - 1, edges_of(keys)
-        in_place = bool(keys) and keys[0] == first and last in keys
+        # A full page must be the same; a short one, the last, may have grown.
+        in_place = bool(keys) and keys[0] == first
+        in_place = in_place and (keys[-1] == last if rows >= self.size else last in keys)
         if not (in_place and self.search.saw(number, len(keys))):
             self.unquiet = True
             self.read_again()
             return
         self.previous, self.previous_keys = edges, frozenset(keys)
+        self.index.add(keys)
+        # If this one page is all that was delivered, everything delivered is known again.
+        self.blind = self.blind and len(keys) < self.rows
         if edges is not None:
             self.tails[number] = edges
             self.seen[edges] = number
@@ -290,6 +295,8 @@ class NumberedListing:
 
     def shrink_pages(self) -> None:
         """Start over with the page size the server keeps to; what was delivered stays delivered."""
+        if self.blind:
+            raise self.incomplete("no_proof")
         self.size = self.first_rows
         self.begin_again()
 
@@ -316,7 +323,8 @@ class NumberedListing:
         end = self.search.lo if self.unquiet and self.search.stopped else self.search.end
         if self.claimed or end is None or self.position <= end:
             return
-        if self.unquiet or end <= 1 or self.verify == "none" or self.max_items is not None:
+        again_anyway = self.unquiet or (self.verify == "full" and self.reading == 1)
+        if again_anyway or end <= 1 or self.verify == "none" or self.max_items is not None:
             self.end_reading()
             return
         tail = self.tails.get(end)
@@ -336,8 +344,10 @@ class NumberedListing:
     def read_again(self) -> None:
         """Begin another reading, in which only records not delivered yet are kept."""
         self.moves += self.unquiet
-        if self.blind or self.moves >= READINGS:
+        if self.moves >= READINGS:
             raise self.incomplete("never_quiet")
+        if self.blind:
+            raise self.incomplete("no_proof")
         end, full_seen = self.search.lo, self.search.full_seen
         self.reading += 1
         self.begin_again()
@@ -375,7 +385,8 @@ class NumberedListing:
             edges=list(edges) if again else edges,
             edges_known=len(edges),
             moved=again and self.rows > 0,
-            last=None if again or self.previous is None else self.previous[:2],
+            last=None if again else self.previous,
+            blind=self.blind,
         )
 
     def done(self) -> Place:

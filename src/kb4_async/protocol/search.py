@@ -2,8 +2,8 @@
 
 Where no count is known: page 1 alone, then probes at 2, 4, 8, ... one after another. A page with
 any row makes all pages below it certain. After the first empty probe the gap is narrowed at its
-first
-quarter: full probes are kept and cost nothing, empty ones are the whole cost.
+first quarter, then by halving: full probes are kept and cost nothing, empty ones are the whole
+cost.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class Search:
         short: Page ``lo`` is short.
         failed: The lowest page that could not be had; nothing at or above it is asked.
         hints: Pages to ask first, for the end was near them in the reading before.
+        narrowed: The gap before the first empty page was looked into.
         cap: No page above this one is wanted.
         stopped: No more probes: the rows moved, or pages repeat.
     """
@@ -38,6 +39,7 @@ class Search:
     short: bool = False
     failed: int | None = None
     hints: list[int] = field(default_factory=list)
+    narrowed: bool = False
     cap: int = PAGE_CAP
     stopped: bool = False
 
@@ -69,12 +71,16 @@ class Search:
         if self.reason is not None or self.stopped or self.blocked or self.lo >= self.cap:
             return None
         bound = self.bound
+        if bound is not None and bound <= self.lo + 1:
+            return None
         for hint in self.hints:
             if hint > self.lo and (bound is None or hint < bound):
                 return hint
         if bound is None:
             return min(self.cap, 1 << self.lo.bit_length())
-        return self.lo + max(1, (bound - self.lo) // 4)
+        # First at a quarter, for full probes are kept and only empty ones are waste; then halving,
+        # so that at most 2 log2(pages) probes are ever kept in memory.
+        return self.lo + max(1, (bound - self.lo) // (2 if self.narrowed else 4))
 
     def saw(self, number: int, rows: int) -> bool:
         """Take in an answer.
@@ -83,6 +89,7 @@ class Search:
             False if it contradicts what was known (rows moved): the newer answer sets the bound.
         """
         self.full_seen = self.full_seen or rows == self.per_page
+        self.narrowed = self.narrowed or (self.hi is not None and self.lo < number < self.hi)
         is_short = rows < self.per_page
         if number < self.lo and not is_short:
             return True

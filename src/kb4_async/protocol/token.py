@@ -46,7 +46,8 @@ class Place:
         edges: Lowest and highest key of each delivered page, ascending; empty where keys do not.
         edges_known: How many of ``edges`` are meant: the list itself goes on growing.
         moved: Rows were seen to move, so everything is to be read again.
-        last: First and last key of the page before ``number``, to notice that it moved.
+        last: First key, last key and rows of the page before ``number``, to notice that it moved.
+        blind: Some delivered records are in none of the edges, so nothing can be read again.
         end_reason: The listing ended, for this reason.
     """
 
@@ -59,7 +60,8 @@ class Place:
     edges: Sequence[Edge] = ()
     edges_known: int = 0
     moved: bool = False
-    last: tuple[codec.Key, codec.Key] | None = None
+    last: tuple[codec.Key, codec.Key, int] | None = None
+    blind: bool = False
     end_reason: EndReason | None = None
 
 
@@ -86,6 +88,7 @@ def write_token(identity: Identity, place: Place) -> str:
         "edges": steps,
         "moved": place.moved,
         "last": place.last,
+        "blind": place.blind,
         "end": place.end_reason,
     }
     packed = zlib.compress(codec.encode(state), 6)
@@ -132,7 +135,8 @@ def read_token(token: str, identity: Identity) -> Place:
         edges=edges,
         edges_known=len(edges),
         moved=state["moved"],
-        last=None if last is None else (last[0], last[1]),
+        last=None if last is None else (last[0], last[1], last[2]),
+        blind=state["blind"],
         end_reason=state["end"],
     )
 

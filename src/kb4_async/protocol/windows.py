@@ -89,9 +89,9 @@ class WindowStack:
         None means that a window is full of requests in flight: only an answer can free a slot.
         """
         longest = 0.0
-        for window in self.held:
-            log = self.logs[window]
-            if log.free(now) > 0:
+        for window, log in self.logs.items():
+            # One that binds no longer is asked too: asking is what forgets.
+            if log.free(now) > 0 or window not in self.held:
                 continue
             release = log.next_release()
             if release is None:

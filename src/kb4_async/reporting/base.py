@@ -99,8 +99,11 @@ class Noun(Generic[R]):
         self.source.check()
         row = self.endpoint
         request = Request("GET", fill_path(row.one or row.path, values), row.one_query(filters))
-        work = self.source.engine.fetch(request, codec.read_one, rank=Rank.INTERACTIVE, tally=tally)
-        fetched = await self.source.call(work, f"kb4 {request.path}")
+        fetch = self.source.engine.fetch
+        fetched = await self.source.call(
+            lambda: fetch(request, codec.read_one, rank=Rank.INTERACTIVE, tally=tally),
+            f"kb4 {request.path}",
+        )
         place = Place(rows=1)
         return Page(
             resource=row.resource,

@@ -50,7 +50,8 @@ class DerivedIterator:
             self.members = members_of(await anext(self.users))
 
     async def aclose(self) -> None:
-        """Stop fetching; returns when every fetcher has ended."""
+        """Stop fetching; returns when every fetcher has ended. Nothing more is delivered."""
+        self.members = iter(())
         await self.users.aclose()
 
 

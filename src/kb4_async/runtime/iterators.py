@@ -84,13 +84,30 @@ class RecordIterator(Leaving[R]):
     def __init__(self, stream: Pages[R]) -> None:
         super().__init__(stream)
         self.records: Iterator[R] = iter(())
+        self.waiting = False
 
     async def __anext__(self) -> R:
-        """Return the next record."""
+        """Return the next record.
+
+        Raises:
+            RuntimeError: Another task waits here already: let workers share ``pages()`` instead.
+        """
         for record in self.records:
             return record
-        while True:
-            # An exhausted iterator has let go of its page: memory is used again while it is hot.
-            self.records = iter((await self.stream.next()).items)
-            for record in self.records:
-                return record
+        if self.waiting:
+            msg = "Another task waits for this iterator's next record: share pages() instead."
+            raise RuntimeError(msg)
+        self.waiting = True
+        try:
+            while True:
+                # An exhausted iterator has let go of its page: its memory is used again while hot.
+                self.records = iter((await self.stream.next()).items)
+                for record in self.records:
+                    return record
+        finally:
+            self.waiting = False
+
+    async def aclose(self) -> None:
+        """Stop fetching; returns when every fetcher has ended. Nothing more is delivered."""
+        self.records = iter(())
+        await super().aclose()

@@ -24,7 +24,7 @@ class Listing(Generic[R]):
 
     Requests: with a count that a parent's record gives, one for each 500 records; otherwise about
     log2(pages) more to find the end and look at it again (1 to 500 records 2, 501 records 3, 1,000
-    records 6, 20,000 records 45).
+    records 6, 20,000 records 47).
 
     Memory: at most ``max_concurrency`` pages (about 0.5 MB each) for a client's listings together,
     plus a few for each that is open.

@@ -5,6 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 
+class Place:
+    """One page's place in the pool; giving it back twice does nothing."""
+
+    __slots__ = ("pool",)
+
+    def __init__(self, pool: PagePool) -> None:
+        self.pool: PagePool | None = pool
+
+    def give_back(self) -> None:
+        """Free the place and let whoever waits look."""
+        pool, self.pool = self.pool, None
+        if pool is not None:
+            pool.freed()
+
+
 class PagePool:
     """Counts pages that were asked ahead of their turn and not delivered yet.
 
@@ -17,16 +32,16 @@ class PagePool:
         #: Listings to tell when a place becomes free, in the order they asked.
         self.waiting: dict[Callable[[], None], None] = {}
 
-    def take(self, pump: Callable[[], None]) -> bool:
+    def take(self, pump: Callable[[], None]) -> Place | None:
         """Take a place, or be told by ``pump`` when one is free."""
         if self.free > 0:
             self.free -= 1
-            return True
+            return Place(self)
         self.waiting[pump] = None
-        return False
+        return None
 
-    def give_back(self) -> None:
-        """Free a place and let whoever waits look, longest first, until it is taken."""
+    def freed(self) -> None:
+        """A place is free: let whoever waits look, longest first, until it is taken."""
         self.free += 1
         while self.free > 0 and self.waiting:
             pump = next(iter(self.waiting))

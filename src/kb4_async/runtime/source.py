@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from kb4_async.errors import ClientClosedError
 from kb4_async.protocol.endpoints import Endpoint
@@ -70,7 +70,7 @@ class Source:
         assert self.opened is not None  # noqa: S101  # check() opened it or raised
         return self.opened
 
-    async def call(self, work: Coroutine[Any, Any, T], name: str) -> T:
+    async def call(self, work: Callable[[], Awaitable[T]], name: str) -> T:
         """Do one thing for a caller who waits for it, in a task that ends with the client.
 
         Raises:
@@ -79,7 +79,7 @@ class Source:
         results: list[T] = []
 
         async def run() -> None:
-            results.append(await work)
+            results.append(await work())
 
         task = self.scope.spawn(run(), name)
         try:

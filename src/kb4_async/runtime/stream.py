@@ -21,13 +21,13 @@ from kb4_async.errors import (
     RateLimitError,
 )
 from kb4_async.events import ListingRepaired
-from kb4_async.protocol import codec
+from kb4_async.protocol import codec, token
 from kb4_async.protocol.codec import Key
 from kb4_async.protocol.page import Content, Page, choose, complete
 from kb4_async.protocol.paging import Ask
-from kb4_async.protocol.token import Place, write_token
 from kb4_async.runtime.engine import Fetched, Tally
 from kb4_async.runtime.handover import Handover
+from kb4_async.runtime.pool import Place
 from kb4_async.runtime.scope import cancel
 from kb4_async.runtime.source import Source, Spec
 from kb4_async.runtime.turnstile import Rank
@@ -51,13 +51,13 @@ class Held:
         array: The JSON array of its records.
         request_id: The server's ``X-Request-Id``.
         attempts: Attempts it took.
-        pooled: It has a place in the client's page pool.
+        place: Its place in the client's page pool; None for a head page or kept probe.
     """
 
     array: bytes
     request_id: str | None
     attempts: int
-    pooled: bool
+    place: Place | None
 
 
 class PageStream(Handover, Generic[R]):
@@ -132,7 +132,7 @@ class PageStream(Handover, Generic[R]):
             return None
         self.drop()
         if isinstance(self.error, KB4Error) and self.error.resume_token is None:
-            self.error.resume_token = write_token(self.spec.identity, self.machine.place())
+            self.error.resume_token = token.write_token(self.spec.identity, self.machine.place())
         raise self.error
 
     def take_page(self) -> Page[R] | None:
@@ -142,7 +142,9 @@ class PageStream(Handover, Generic[R]):
             number = machine.position
             held = self.held.pop(number, None)
             if held is None:
-                if number in self.page_errors and machine.search.failed == number:
+                # A page beyond the proven end, which failed as a probe, is nobody's loss.
+                wanted = not machine.looks
+                if wanted and number in self.page_errors and machine.search.failed == number:
                     raise self.page_errors[number]
                 self.pump()
                 if machine.end_reason is None and machine.position not in self.held:
@@ -152,16 +154,16 @@ class PageStream(Handover, Generic[R]):
                 content, keys = self.open(held.array)
             except DecodeError as error:
                 # The frame was whole but the inside is not JSON: a failed attempt like others.
-                self.release(held)
+                release(held)
                 if held.attempts >= self.source.engine.retry.max_attempts:
                     self.source.engine.describe(error, held.array, held.request_id)
                     raise
                 again = machine.ask(number)
-                self.launch(again, pooled=False, attempt=held.attempts + 1, strict=True)
+                self.launch(again, None, attempt=held.attempts + 1, strict=True)
                 return None
             before = machine.place()
             content.keep = machine.take(keys)
-            self.release(held)
+            release(held)
             self.pump()
             content.rows = len(keys) if content.keep is None else len(content.keep)
             if content.rows:
@@ -179,7 +181,7 @@ class PageStream(Handover, Generic[R]):
         key = self.spec.endpoint.key
         return Content(array, items=items), [codec.plain_key(item.get(key)) for item in items]
 
-    def page(self, number: int, content: Content, held: Held, before: Place) -> Page[R]:
+    def page(self, number: int, content: Content, held: Held, before: token.Place) -> Page[R]:
         """Make the page that is handed out."""
         spec = self.spec
         if content.items is not None:
@@ -231,9 +233,10 @@ class PageStream(Handover, Generic[R]):
             if ask in self.tasks or (ask.keep and ask.number in self.held):
                 continue
             urgent = ask.purpose != "page" or ask.number == machine.position
-            if not urgent and not self.source.pool.take(self.pump_safely):
+            place = None if urgent else self.source.pool.take(self.pump_safely)
+            if not urgent and place is None:
                 break
-            self.launch(ask, pooled=not urgent)
+            self.launch(ask, place)
 
     def pump_safely(self) -> None:
         """Pump on behalf of another listing, which must not see this one's errors."""
@@ -262,25 +265,31 @@ class PageStream(Handover, Generic[R]):
             self.source.engine.notify(event)
             log.info("%s: reading %d of the listing", self.spec.path, self.reading)
 
-    def launch(self, ask: Ask, *, pooled: bool, attempt: int = 1, strict: bool = False) -> None:
+    def launch(
+        self, ask: Ask, place: Place | None, *, attempt: int = 1, strict: bool = False
+    ) -> None:
         """Start the task that fetches a page."""
-        work = self.fetch(ask, pooled=pooled, attempt=attempt, strict=strict)
+        work = self.fetch(ask, place, attempt=attempt, strict=strict)
         task = self.source.scope.spawn(work, f"kb4 {self.spec.path} page {ask.number}")
         self.tasks[ask] = task
 
         def ended(_: asyncio.Task[None]) -> None:
             if self.tasks.get(ask) is task:
                 del self.tasks[ask]
+            held = self.held.get(ask.number)
+            # Here and not in the task, for one that is cancelled at once never begins.
+            if place is not None and (held is None or held.place is not place):
+                place.give_back()
+            self.wake()
 
         task.add_done_callback(ended)
 
-    async def fetch(self, ask: Ask, *, pooled: bool, attempt: int, strict: bool) -> None:
+    async def fetch(self, ask: Ask, place: Place | None, *, attempt: int, strict: bool) -> None:
         """Fetch one page and take in what came."""
         rank = self.rank if ask.purpose != "look" else max(self.rank, Rank.CHECKS)
         # Pages are decoded when their turn comes (that is kinder to the CPU's caches and to
         # memory); what is needed at once, or was unreadable before, is read whole now.
         inspect = strict or ask.purpose != "page"
-        handed_on = False
         try:
             fetched = await self.source.engine.fetch(
                 self.spec.request(ask.number, ask.per_page),
@@ -294,11 +303,7 @@ class PageStream(Handover, Generic[R]):
         except Exception as error:  # a defect: it must reach the consumer, not vanish in a task
             self.fail(error)
         else:
-            handed_on = self.arrived(ask, fetched, pooled=pooled)
-        finally:
-            if pooled and not handed_on:
-                self.source.pool.give_back()
-            self.wake()
+            self.arrived(ask, fetched, place)
 
     def inspect(self, body: bytes) -> tuple[bytes, Sequence[Key] | None]:
         """Read a body whole: its array, proven to be JSON, and its keys."""
@@ -307,23 +312,27 @@ class PageStream(Handover, Generic[R]):
         return array, self.read_keys(array)
 
     def arrived(
-        self, ask: Ask, fetched: Fetched[tuple[bytes, Sequence[Key] | None]], *, pooled: bool
-    ) -> bool:
-        """Take in a page; whether it is held for its turn."""
+        self,
+        ask: Ask,
+        fetched: Fetched[tuple[bytes, Sequence[Key] | None]],
+        place: Place | None,
+    ) -> None:
+        """Take in a page, and hold it if its turn is to come."""
         self.tasks.pop(ask, None)
         if self.stopped or self.error is not None or ask.turn != self.machine.turn:
-            return False
+            return
         array, keys = fetched.value
-        held = ask.keep
+        hold = ask.keep
         try:
             if ask.purpose != "page" and keys is not None:
-                held = self.machine.saw(ask, keys)
-            if held:
-                self.held[ask.number] = Held(array, fetched.request_id, fetched.attempts, pooled)
+                hold = self.machine.saw(ask, keys)
+            if hold:
+                held = Held(array, fetched.request_id, fetched.attempts, place)
+                self.held[ask.number] = held
             self.pump()
         except KB4Error as error:
             self.fail(error)
-        return held
+        self.wake()
 
     def failed(self, ask: Ask, error: KB4Error) -> None:
         """A page could not be had: what is below it is still delivered, then the error."""
@@ -363,13 +372,7 @@ class PageStream(Handover, Generic[R]):
     def drop(self) -> None:
         """Forget pages that are held."""
         while self.held:
-            self.release(self.held.popitem()[1])
-
-    def release(self, held: Held) -> None:
-        """Give a page's place in the pool back."""
-        if held.pooled:
-            held.pooled = False
-            self.source.pool.give_back()
+            release(self.held.popitem()[1])
 
     async def aclose(self) -> None:
         """The consumer left; returns when every fetcher has ended."""
@@ -380,3 +383,9 @@ class PageStream(Handover, Generic[R]):
 def frame(body: bytes) -> tuple[bytes, Sequence[Key] | None]:
     """Read a body's frame only."""
     return codec.read_array(body), None
+
+
+def release(held: Held) -> None:
+    """Give a page's place in the pool back."""
+    if held.place is not None:
+        held.place.give_back()

@@ -1,0 +1,115 @@
+import base64
+import zlib
+from dataclasses import replace
+
+import pytest
+
+from kb4_async.errors import CheckpointMismatchError, ConfigurationError
+from kb4_async.protocol import codec
+from kb4_async.protocol.token import Identity, Place, read_token, write_token
+
+IDENTITY = Identity("members", {"group_id": 789}, {"status": "active"}, 500)
+PLACE = Place(
+    number=4,
+    lo=8,
+    hi=16,
+    full_seen=True,
+    size=100,
+    rows=300,
+    edges=[(1, 100), (205, 310), (2**80, 2**80 + 7)],
+    edges_known=3,
+    moved=False,
+    last=(2**80, 2**80 + 7, 100),
+)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        Place(),
+        PLACE,
+        replace(PLACE, moved=True, hi=None, last=None),
+        replace(PLACE, edges=[], edges_known=0, last=("a\u00e9", "b", 3), blind=True),
+        replace(PLACE, last=(None, None, 2)),
+        Place(rows=20_000, size=500, end_reason="short_page"),
+    ],
+)
+def test_a_place_is_read_as_it_was_written(place: Place) -> None:
+    token = write_token(IDENTITY, place)
+    assert read_token(token, IDENTITY) == replace(place, edges=list(place.edges))
+
+
+def test_only_the_edges_that_were_meant_are_written() -> None:
+    token = write_token(IDENTITY, replace(PLACE, edges_known=1))
+    assert read_token(token, IDENTITY).edges == [(1, 100)]
+
+
+def test_a_token_is_one_word_that_fits_anywhere() -> None:
+    token = write_token(IDENTITY, PLACE)
+    assert token.isascii()
+    assert token.replace(".", "").replace("-", "").replace("_", "").isalnum()
+
+
+def test_a_token_of_a_long_listing_is_small() -> None:
+    edges = [(n * 1000, n * 1000 + 999) for n in range(10_000)]
+    token = write_token(IDENTITY, replace(PLACE, edges=edges, edges_known=len(edges)))
+    assert len(token) < 10_000
+
+
+@pytest.mark.parametrize(
+    ("identity", "named"),
+    [
+        (replace(IDENTITY, resource="users"), "resource"),
+        (replace(IDENTITY, scope={"group_id": 790}), "scope"),
+        (replace(IDENTITY, scope={}), "scope"),
+        (replace(IDENTITY, query={"status": "archived"}), "query"),
+        (replace(IDENTITY, query={}), "query"),
+        (replace(IDENTITY, per_page=100), "per_page"),
+    ],
+)
+def test_a_token_of_another_listing_is_refused_and_the_difference_named(
+    identity: Identity, named: str
+) -> None:
+    with pytest.raises(CheckpointMismatchError, match=named):
+        read_token(write_token(IDENTITY, PLACE), identity)
+
+
+def test_the_order_of_parameters_is_no_difference() -> None:
+    one = replace(IDENTITY, query={"a": "1", "b": "2"})
+    other = replace(IDENTITY, query={"b": "2", "a": "1"})
+    assert read_token(write_token(one, PLACE), other).number == 4
+
+
+def packed(state: object) -> str:
+    return "kb4." + base64.urlsafe_b64encode(zlib.compress(codec.encode(state))).decode()
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        "kb4.",
+        "kb4.AAAA",
+        "kb4.\u00e9",
+        "kb4.=",
+        "abc",
+        "users",
+        packed([]),
+        packed(1),
+        packed({}),
+        packed({"v": 1}),
+        packed({"v": 2, "mode": "number"}),
+        packed({"v": 1, "mode": "cursor"}),
+        "kb4." + base64.urlsafe_b64encode(zlib.compress(b"{")).decode(),
+        "kb4." + base64.urlsafe_b64encode(zlib.compress(b"\xff")).decode(),
+    ],
+)
+def test_what_is_no_token_is_refused(token: str) -> None:
+    with pytest.raises(ConfigurationError, match="not a resume token"):
+        read_token(token, IDENTITY)
+
+
+@pytest.mark.parametrize("keep", [5, 20, 60, -1])
+def test_a_token_that_lost_its_end_is_refused(keep: int) -> None:
+    with pytest.raises(ConfigurationError, match="not a resume token"):
+        read_token(write_token(IDENTITY, PLACE)[:keep], IDENTITY)

@@ -1,0 +1,151 @@
+import math
+import time
+from collections.abc import Iterator
+from email.utils import format_datetime, formatdate
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from kb4_async.errors import (
+    APIError,
+    AuthenticationError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    ServerError,
+)
+from kb4_async.protocol.verdict import MAYBE_UNREAD, Action, Refusal, judge, retry_after
+
+NOW = 784_111_777.0  # Sun, 06 Nov 1994 08:49:37 GMT
+STATUSES = range(100, 600)
+
+
+def refusal(status: int, **more: str) -> Refusal:
+    return Refusal(status, "GET users at https://h.example/v1", "No.", "r-1", **more)
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_every_status_has_one_verdict(status: int) -> None:
+    action = judge(status)
+    if status == 200:
+        assert action is Action.ACCEPT
+    elif status == 429:
+        assert action is Action.PAUSE
+    elif status in {500, 502, 503, 504}:
+        assert action is Action.RETRY
+    else:
+        # 401, 403, 404, redirects and anything unknown: never again (design 5, Retry).
+        assert action is Action.FAIL
+
+
+@pytest.mark.parametrize("status", [status for status in STATUSES if status != 200])
+def test_every_refusal_has_an_error_that_says_what_to_know(status: int) -> None:
+    error = refusal(status).error()
+    assert isinstance(error, APIError)
+    assert (error.status, error.request_id, error.excerpt) == (status, "r-1", "No.")
+    for part in (str(status), "GET users at https://h.example/v1", "No.", "r-1"):
+        assert part in str(error)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "hint"),
+    [
+        (401, AuthenticationError, "region"),
+        (403, PermissionDeniedError, "plan"),
+        (404, NotFoundError, "/v1"),
+        (429, RateLimitError, "too many"),
+        (500, ServerError, "later"),
+        (599, ServerError, "later"),
+        (302, APIError, "redirect"),
+        (400, APIError, "not document"),
+        (204, APIError, "not document"),
+        (101, APIError, "not document"),
+    ],
+)
+def test_a_status_has_its_error_and_a_hint(status: int, kind: type[APIError], hint: str) -> None:
+    error = refusal(status).error()
+    assert type(error) is kind
+    assert hint in str(error)
+
+
+def test_a_redirect_names_its_target() -> None:
+    assert "https://other.example/" in str(refusal(301, location="https://other.example/").error())
+
+
+def test_a_refusal_without_words_or_id_claims_none() -> None:
+    text = str(Refusal(500, "GET users", "", None).error())
+    assert "said" not in text
+    assert "request id" not in text
+
+
+def test_what_a_proxy_answers_may_not_have_been_read() -> None:
+    assert {502, 503, 504} == MAYBE_UNREAD  # semantics 6, Answered
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", 0.0),
+        ("120", 120.0),
+        (" 120 ", 120.0),
+        ("1.5", 1.5),
+        (formatdate(NOW + 60, usegmt=True), 60.0),
+        (formatdate(NOW - 60, usegmt=True), 0.0),
+        ("Sun, 06 Nov 1994 08:50:37 +0000", 60.0),
+        ("Sun, 06 Nov 1994 09:50:37 +0100", 60.0),
+    ],
+)
+@pytest.mark.parametrize("name", ["Retry-After", "retry-after"])
+def test_retry_after_is_seconds_or_a_date(text: str, seconds: float, name: str) -> None:
+    assert retry_after({name: text}, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "soon", "-5", "1,5", "1.2.3", ".", "1e3", "0x10", "\u0661", "nan", "inf", "60s"]
+)
+def test_a_retry_after_that_makes_no_sense_is_none(text: str) -> None:
+    assert retry_after({"Retry-After": text}, NOW) is None
+
+
+def test_without_the_header_there_is_none() -> None:
+    assert retry_after({"Date": "Sun, 06 Nov 1994 08:49:37 GMT"}, NOW) is None
+
+
+@pytest.fixture
+def far_from_greenwich(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose clock shows another time than the server's."""
+    if not hasattr(time, "tzset"):
+        pytest.skip("this system's zone cannot be set")
+    monkeypatch.setenv("TZ", "XXX+05")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("far_from_greenwich")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Sun, 06 Nov 1994 08:50:37 GMT",
+        "Sunday, 06-Nov-94 08:50:37 GMT",
+        "Sun Nov  6 08:50:37 1994",
+        "Sun, 06 Nov 1994 08:50:37 -0000",
+    ],
+)
+def test_every_form_of_an_http_date_is_universal_time(text: str) -> None:
+    # RFC 9110 5.6.7: three forms are read, and all of them are UTC.
+    assert retry_after({"Retry-After": text}, NOW) == 60.0
+
+
+@given(
+    st.text()
+    | st.from_regex(r"[0-9]{1,500}(\.[0-9]*)?", fullmatch=True)
+    | st.datetimes().map(format_datetime)
+)
+@example("9" * 400)
+@example("Mon, 01 Jan 0001 00:00:00 -0000")
+def test_whatever_the_server_sends_is_a_time_or_none(text: str) -> None:
+    seconds = retry_after({"Retry-After": text}, NOW)
+    assert seconds is None or (seconds >= 0.0 and math.isfinite(seconds))

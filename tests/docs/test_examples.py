@@ -77,9 +77,7 @@ class TestFastAPI:
         app = example("fastapi_lifespan").app
         config = uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=2)
         server = uvicorn.Server(config)
-        with contextlib.suppress(AttributeError):  # signals stay pytest's
-            server.install_signal_handlers = lambda: None
-        serving = asyncio.create_task(server._serve())
+        serving = asyncio.create_task(server.serve())
         while not server.started:
             await asyncio.sleep(0.005)
             assert not serving.done()
@@ -160,6 +158,18 @@ class TestAiohttp:
 
         assert len(members) == group["member_count"]
         assert {member["group_id"] for member in members} == {group["id"]}
+
+    async def test_a_browser_that_leaves_ends_the_fetching(self, sim: Simulator, url: str) -> None:
+        account = generate_account(users=30_000, groups=2, enrollments=0)
+        sim.add_account("many", account)
+        sim.holders[sim.api_key] = sim.holders["many"]
+        group = max(account.groups, key=lambda group: int(group["member_count"]))
+        path = f"{url}/groups/{group['id']}/members"
+        async with browser() as http, http.get(path) as answer:
+            await answer.content.readline()
+
+        await fetching_ends()
+        assert await until_quiet(sim) < group["member_count"] / 500
 
     async def test_a_failing_service_is_a_502(self, url: str, sim: Simulator) -> None:
         sim.faults.add(Fault.status(403), times=None)

@@ -238,10 +238,11 @@ def pages_kept(sim: Simulator) -> set[int | None]:
 
 
 def probes(pages: int) -> set[int]:
-    """Pages with rows that the search for the end asks: doubling, then first quarters."""
-    kept, low, high = set(), 1, None
+    """Pages with rows that the search for the end asks: doubling, a first quarter, halving."""
+    kept, low, high, share = set(), 1, None, 4
     while high != low + 1:
-        probe = 2 * low if high is None else low + max(1, (high - low) // 4)
+        probe = 2 * low if high is None else low + max(1, (high - low) // share)
+        share = share if high is None else 2
         if probe > pages:
             high = probe
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +85,12 @@ class ExportProgress(Event):
 
     Attributes:
         resource: Name of the export's resource.
-        state: ``waiting running complete incomplete failed``.
+        state: ``running``, then ``complete`` or ``incomplete``.
         rows: Records written so far.
         pages: Pages written so far.
         requests: Attempts made for it so far.
         requests_left: Requests still to come as far as known, or None.
-        detail: Why, where the state is ``incomplete`` or ``failed``.
+        detail: Why, where the state is ``incomplete``.
     """
 
     resource: str
@@ -100,7 +100,6 @@ class ExportProgress(Event):
     requests: int = 0
     requests_left: int | None = None
     detail: str = ""
-    scope: Mapping[str, object] = field(default_factory=dict)
 
 
 Observer = Callable[[Event], None]

@@ -41,6 +41,10 @@ def lines(folder: Path, name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.split(b"\n")[:-1]]
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
 def manifest(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((folder / "manifest.json").read_bytes())
     return found
@@ -251,12 +255,12 @@ class TestDestination:
         await export(sim, tmp_path, resources=["account", "groups"])
         text = (tmp_path / "manifest.json").read_text().replace("Example, Inc", "Other, Inc")
         (tmp_path / "manifest.json").write_text(text)
-        before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        before = contents(tmp_path)
 
         with pytest.raises(ConfigurationError, match="another account: its name is 'Other, Inc'"):
             await export(sim, tmp_path, fresh=True)
 
-        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+        assert contents(tmp_path) == before
 
     async def test_a_complete_export_is_replaced_only_when_asked(
         self, sim: Simulator, tmp_path: Path

@@ -416,7 +416,7 @@ async def test_faults_that_cut_the_connection(fault: Fault, error: Any, users: i
         (Fault.reset_in_body(), True),
     ],
 )
-async def test_a_connection_is_reset_or_closed_in_good_order(fault: Fault, resets: bool) -> None:  # noqa: FBT001
+async def test_a_connection_is_reset_or_closed_in_good_order(fault: Fault, resets: bool) -> None:
     async with serving() as (sim, _):
         sim.faults.add(fault)
         reader, writer = await asyncio.open_connection(sim.host, sim.port)

@@ -46,7 +46,7 @@ def list_records(
     async def work() -> None:
         async with connect(region, base_url, limit, max_concurrency) as kb:
             if resource == "account":
-                print_bytes(to_json(await kb.account.get()))
+                print_bytes((await kb.account.page()).json_lines())
                 return
             given = read_filters([*(filters or ()), *([f"status={status}"] if status else ())])
             listing = open_listing(kb, resource, given, group, max_items, per_page)

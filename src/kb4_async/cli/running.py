@@ -31,13 +31,11 @@ INTERRUPTED = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 Region = Annotated[
     str | None,
-    typer.Option(envvar="KB4_REGION", help="us, eu, ca, uk or de (us if nothing is given)."),
+    typer.Option(help="us, eu, ca, uk or de; us if nothing is given.  [env: KB4_REGION]"),
 ]
 BaseUrl = Annotated[
     str | None,
-    typer.Option(
-        envvar="KB4_BASE_URL", help="Whole address instead of a region, version included."
-    ),
+    typer.Option(help="Whole address instead of a region, version included.  [env: KB4_BASE_URL]"),
 ]
 LimitTexts = Annotated[
     list[str] | None,
@@ -59,22 +57,30 @@ def connect(
     api_key: str | None = None,
 ) -> ReportingClient:
     """Make the client; the key comes from the environment, never from an argument."""
-    if base_url and region and os.environ.get("KB4_REGION") == region:
-        region = None  # the environment's region yields to an address
+    if region is None and base_url is None:
+        # What is said on the command line replaces both, and an address says more than a region.
+        base_url = os.environ.get("KB4_BASE_URL") or None
+        region = None if base_url else os.environ.get("KB4_REGION") or None
     return ReportingClient(
         api_key,
-        region=region or None,
-        base_url=base_url or None,
+        region=region,
+        base_url=base_url,
         limits=Limits.of(*(limits or ())),
         max_concurrency=max_concurrency,
         on_event=on_event,
     )
 
 
-def run(work: Callable[[], Awaitable[T]]) -> T:
+def run(
+    work: Callable[[], Awaitable[T]], interrupted: str = "Interrupted. Run the same command again."
+) -> T:
     """Run a command's coroutine; end the process with the documented code if it fails.
 
     SIGINT and SIGTERM cancel the work, which then commits what is whole.
+
+    Args:
+        work: Makes the coroutine.
+        interrupted: What a person reads after a signal.
     """
     caught: list[signal.Signals] = []
 
@@ -98,7 +104,7 @@ def run(work: Callable[[], Awaitable[T]]) -> T:
         return asyncio.run(main())
     except (asyncio.CancelledError, KeyboardInterrupt):
         number = caught[0] if caught else signal.SIGINT
-        fail(INTERRUPTED[number], "Interrupted. Run the same command again.")
+        fail(INTERRUPTED[number], interrupted)
     except BrokenPipeError:
         leave_quietly()
     except KB4Error as error:
@@ -149,4 +155,4 @@ def to_json(value: Any) -> bytes:  # noqa: ANN401  # JSON holds anything
     """Write one line of JSON; integers of any length stay exact."""
     import json  # noqa: PLC0415, TID251  # the command line knows public names only, not the codec
 
-    return json.dumps(value, ensure_ascii=False).encode() + b"\n"
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"

@@ -54,7 +54,7 @@ def simulate(
         finally:
             await simulator.stop()
 
-    run(work)
+    run(work, interrupted="The simulator has stopped.")
 
 
 def demo(

@@ -131,7 +131,7 @@ class Run:
         """Learn whose account it is, before anything is touched."""
         step = self.steps.get("account")
         try:
-            page = await self.kb.account.one_page({}, {}, step.tally if step else None)
+            page = await self.kb.account.page(step.tally if step else None)
         except AuthenticationError:
             raise
         except KB4Error as error:

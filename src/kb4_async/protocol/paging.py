@@ -5,8 +5,9 @@ page in order and looks at the last page again; if it moved meanwhile, or two ne
 share a record, rows moved between pages, and the listing is read again, keeping each key once
 (``drift.py``), until a reading is quiet.
 
-What escapes: changes ahead of the last page that cancel out (one row deleted and another inserted
-between two looks) leave the last page as it was. ``verify="full"`` reads everything twice.
+What escapes: a change before the last page was first seen, that is during the first few requests
+(the page before it was read earlier, the tail later), and changes ahead of the last page that
+cancel out (one row deleted and another inserted). ``verify="full"`` reads everything twice.
 """
 
 from __future__ import annotations

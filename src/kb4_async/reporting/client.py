@@ -149,7 +149,8 @@ def find_key(api_key: str | None) -> Secret:
     Raises:
         ConfigurationError: There is none, it cannot be read, or no header can carry it.
     """
-    text = api_key if api_key is not None else os.environ.get("KB4_API_KEY")
+    # An empty variable is an unset one, as compose files and CI leave it.
+    text = api_key if api_key is not None else os.environ.get("KB4_API_KEY") or None
     name = os.environ.get("KB4_API_KEY_FILE")
     if text is None and name:
         try:

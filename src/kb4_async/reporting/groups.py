@@ -7,6 +7,7 @@ from contextlib import aclosing
 from typing import Literal
 
 from kb4_async.errors import ConfigurationError
+from kb4_async.protocol.codec import plain_key
 from kb4_async.protocol.endpoints import GROUPS, MEMBERS
 from kb4_async.records import Group, Member
 from kb4_async.reporting.base import MAX_PER_PAGE, PREFETCH, Noun, Verify
@@ -97,7 +98,8 @@ class GroupsNoun(Noun[Group]):
         return self.listing(
             {},
             endpoint=MEMBERS,
-            scope={"group_id": group_id},
+            # Records say 789 also where the caller, or a group record, said "789".
+            scope={"group_id": plain_key(group_id) or group_id},
             count=member_count,
             per_page=per_page,
             max_items=max_items,

@@ -89,9 +89,8 @@ def test_every_option_is_described(name: str) -> None:
 
 
 def test_every_variable_is_described() -> None:
-    variables = {
-        str(p.envvar) for cmd in COMMANDS.values() for p in cmd.params if getattr(p, "envvar", None)
-    }
+    helps = [getattr(p, "help", None) or "" for cmd in COMMANDS.values() for p in cmd.params]
+    variables = {name for text in helps for name in re.findall(r"\[env: (\w+)\]", text)}
 
     told = {cells[0].strip("`") for cells in table(read("docs/command.md"), "Variable")}
 

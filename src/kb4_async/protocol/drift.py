@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import islice
 from operator import lt
 from typing import Any
@@ -20,22 +21,42 @@ Edge = tuple[int, int]
 class KeyIndex:
     """Keys delivered so far.
 
-    While keys ascend from page to page (as KnowBe4's lists do), two keys a page suffice: a key
-    between the edges of a delivered page is known. The first 32,768 keys are kept one by one as
-    well, so that a listing that turns out not to ascend loses nothing; such a listing keeps all
-    its keys (about 60 bytes each).
+    While keys ascend from page to page (as KnowBe4's lists do), two keys a page suffice: when the
+    listing is read again, a key between the edges of a delivered page is known. The first 32,768
+    keys are kept one by one as well, so that a listing that turns out not to ascend by then is
+    known whole; such a listing keeps all its keys (about 60 bytes each).
+
+    Attributes:
+        ordered: Keys ascended so far.
+        edges: Lowest and highest key of each delivered page.
+        exact: Every delivered key, while that is affordable; None afterwards.
+        complete: Whether every delivered key can be told again. A listing that stops ascending when
+            keys are no longer kept one by one loses that, and can only be read once.
     """
 
-    __slots__ = ("edges", "exact", "ordered")
+    __slots__ = ("complete", "edges", "exact", "ordered")
 
     def __init__(self, edges: Sequence[Edge] = ()) -> None:
-        self.ordered = True
+        self.ordered = self.complete = True
         self.edges: list[Edge] = list(edges)
         # Keys of a resumed listing are known by their edges alone.
         self.exact: set[Key] | None = None if edges else set()
 
-    def fresh(self, keys: Sequence[Key]) -> list[int] | None:
-        """Indexes of the records not delivered yet; None when that is all of them."""
+    def fresh(
+        self,
+        keys: Sequence[Key],
+        *,
+        neighbours: AbstractSet[Key] = frozenset(),
+        again: bool = False,
+    ) -> list[int] | None:
+        """Indexes of the records not delivered yet; None when that is all of them.
+
+        Args:
+            keys: Keys of a page.
+            neighbours: Keys of the page before it.
+            again: The listing is being read again. In a first reading a key inside an older page's
+                edges is no sign of a record seen before: keys may just not ascend.
+        """
         top = self.edges[-1][1] if self.edges else None
         if self.ordered and ascends(keys) and (top is None or above(keys, top)):
             return None
@@ -43,16 +64,17 @@ class KeyIndex:
         kept: list[int] = []
         for index, key in enumerate(keys):
             # A record without a key cannot be told from another: it is kept.
-            if key is None or not (key in seen or self.knows(key)):
+            known = key in seen or key in neighbours or self.knows(key, again=again)
+            if key is None or not known:
                 kept.append(index)
             seen.add(key)
         return None if len(kept) == len(keys) else kept
 
-    def knows(self, key: Key) -> bool:
-        """Whether a record of this key was delivered."""
+    def knows(self, key: Key, *, again: bool) -> bool:
+        """Whether a record of this key was delivered, as far as can be told."""
         if self.exact is not None:
             return key in self.exact
-        return type(key) is int and self.covers(key)
+        return again and type(key) is int and self.covers(key)
 
     def covers(self, key: int) -> bool:
         """Whether the key lies between the edges of a delivered page."""
@@ -79,12 +101,13 @@ class KeyIndex:
         top = self.edges[-1][1] if self.edges else None
         if ascends(known) and (top is None or above(known, top)):
             self.edges.append((known[0], known[-1]))  # type: ignore[arg-type]  # ascends: integers
-        elif again or self.exact is None:
+        elif again:
             for key in known:
                 if type(key) is int and not self.covers(key):
                     insort(self.edges, (key, key))
         else:
             self.ordered, self.edges = False, []
+            self.complete = self.exact is not None
         if self.ordered and self.exact is not None and len(self.exact) > EXACT_KEYS:
             self.exact = None
 

@@ -87,7 +87,9 @@ class NumberedListing:
         self.turn = 1
         self.moves = 0
         self.position = place.number
-        self.search = self.new_search(lo=place.lo, hi=place.hi, full_seen=place.full_seen)
+        self.search = self.new_search(lo=place.lo, full_seen=place.full_seen)
+        if place.hi is not None:
+            self.search.hints = [place.hi]  # it was empty when the token was written
         self.unquiet = False
         self.walking = False
         self.anchored = place.number == 1
@@ -101,15 +103,19 @@ class NumberedListing:
         self.repeats: set[int] = set()
         # A resumed listing whose delivered keys are unknown cannot be read again.
         self.blind = place.blind or (place.rows > 0 and not place.edges_known)
+        #: Rows already delivered of the page at ``position``, which ``max_items`` had cut, and the
+        #: edges of the page before that one.
+        self.cut = place.cut
+        self.before_cut: Edges | None = None
         self.first_rows = self.size
         if place.moved and self.end_reason is None:
             self.anchored = self.unquiet = True
             self.read_again()
 
-    def new_search(self, lo: int = 0, hi: int | None = None, *, full_seen: bool = False) -> Search:
+    def new_search(self, lo: int = 0, *, full_seen: bool = False) -> Search:
         """Begin to look for an end."""
         cap = PAGE_CAP if self.max_items is None else -(-self.max_items // self.size)
-        return Search(self.size, lo=lo, hi=hi, full_seen=full_seen, cap=cap)
+        return Search(self.size, lo=lo, full_seen=full_seen, cap=cap)
 
     # -- what to ask ------------------------------------------------------------------------------
 
@@ -195,7 +201,7 @@ class NumberedListing:
             self.read_again()
             return
         self.previous, self.previous_keys = edges, frozenset(keys)
-        self.index.add(keys)
+        self.index.add(keys, again=True)
         # If this one page is all that was delivered, everything delivered is known again.
         self.blind = self.blind and len(keys) < self.rows
         if edges is not None:
@@ -228,6 +234,11 @@ class NumberedListing:
             # A full last page must be the same at both ends; a short one may have grown.
             moved = not keys or keys[0] != first or (rows >= self.size and keys[-1] != last)
             self.unquiet = self.unquiet or moved
+        elif keys and number > self.search.lo and not self.unquiet:
+            # Rows behind the end: appended, or pushed there before the last page was read. Go on.
+            self.search.saw(number, len(keys))
+            self.looks = []
+            return
         if not self.looks:
             self.end_reading()
 
@@ -248,12 +259,17 @@ class NumberedListing:
         if self.is_capped(number, len(keys)):
             self.shrink_pages()
             return []
+        if self.claimed > number and len(keys) < self.size:
+            self.count = None  # a short page so early: the count is wrong, and proves nothing
         self.note(number, len(keys), edges)
         if edges is not None and self.tails.setdefault(number, edges)[0] != edges[0]:
             self.unquiet = True
-        self.tails = {page: tail for page, tail in self.tails.items() if page >= number}
+        kept = min(number, self.search.lo)
+        self.tails = {page: tail for page, tail in self.tails.items() if page >= kept}
         self.unquiet = self.unquiet or self.overlaps(keys)
+        before = self.previous
         keep = self.fresh(keys)
+        self.before_cut = before
         self.previous, self.previous_keys = edges, frozenset(keys)
         self.position += 1
         self.finish_reading()
@@ -274,14 +290,20 @@ class NumberedListing:
 
     def fresh(self, keys: Sequence[Key]) -> list[int] | None:
         """Choose the records to deliver, and remember them."""
-        keep = self.index.fresh(keys)
+        # The rest of a page that max_items had cut: what was delivered of it is known by its edges.
+        again = self.turn > 1 or bool(self.cut and self.index.edges)
+        keep = self.index.fresh(keys, neighbours=self.previous_keys, again=again)
+        if self.cut and not self.index.edges:
+            keep = list(range(min(self.cut, len(keys)), len(keys)))
+        self.cut = 0
         if self.max_items is not None:
             room = self.max_items - self.rows
             chosen = range(len(keys)) if keep is None else keep
             if len(chosen) > room:
                 keep = list(chosen[:room])
+                self.cut = 0 if not keep else keep[-1] + 1
         kept = keys if keep is None else [keys[index] for index in keep]
-        self.index.add(kept, again=self.reading > 1)
+        self.index.add(kept, again=again)
         self.rows += len(kept)
         return keep
 
@@ -296,7 +318,7 @@ class NumberedListing:
 
     def shrink_pages(self) -> None:
         """Start over with the page size the server keeps to; what was delivered stays delivered."""
-        if self.blind:
+        if self.blind or not self.index.complete:
             raise self.incomplete("no_proof")
         self.size = self.first_rows
         self.begin_again()
@@ -347,7 +369,7 @@ class NumberedListing:
         self.moves += self.unquiet
         if self.moves >= READINGS:
             raise self.incomplete("never_quiet")
-        if self.blind:
+        if self.blind or not self.index.complete:
             raise self.incomplete("no_proof")
         end, full_seen = self.search.lo, self.search.full_seen
         self.reading += 1
@@ -375,8 +397,11 @@ class NumberedListing:
         """The place behind what was delivered so far; it can be proven again from there."""
         search, edges = self.search, self.index.edges
         again = self.reading > 1 or self.unquiet
+        cut = 0 if again else self.cut
+        last = self.before_cut if cut else self.previous
         return Place(
-            number=1 if again else self.position,
+            number=1 if again else self.position - bool(cut),
+            cut=cut,
             lo=search.lo,
             hi=None if again else search.hi,
             full_seen=search.full_seen,
@@ -386,8 +411,8 @@ class NumberedListing:
             edges=list(edges) if again else edges,
             edges_known=len(edges),
             moved=again and self.rows > 0,
-            last=None if again else self.previous,
-            blind=self.blind,
+            last=None if again else last,
+            blind=self.blind or not self.index.complete,
         )
 
     def done(self) -> Place:

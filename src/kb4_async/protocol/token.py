@@ -11,15 +11,20 @@ import binascii
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import accumulate
+from typing import Any, get_args
 
 from kb4_async.errors import CheckpointMismatchError, ConfigurationError
 from kb4_async.protocol import codec
 from kb4_async.protocol.drift import Edge
+from kb4_async.protocol.endpoints import MAX_PER_PAGE
 from kb4_async.protocol.ends import EndReason
 
 VERSION = 1
 PREFIX = "kb4."
+
+NOT_OURS = "This is not a resume token of this version of kb4_async: start without one."
+UNPACKABLE = (ValueError, KeyError, TypeError, RecursionError, binascii.Error, zlib.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,7 @@ class Place:
         edges_known: How many of ``edges`` are meant: the list itself goes on growing.
         moved: Rows were seen to move, so everything is to be read again.
         last: First key, last key and rows of the page before ``number``, to notice that it moved.
+        cut: Rows of page ``number`` already delivered, where ``max_items`` ended within it.
         blind: Some delivered records are in none of the edges, so nothing can be read again.
         end_reason: The listing ended, for this reason.
     """
@@ -62,6 +68,7 @@ class Place:
     moved: bool = False
     last: tuple[codec.Key, codec.Key, int] | None = None
     blind: bool = False
+    cut: int = 0
     end_reason: EndReason | None = None
 
 
@@ -89,6 +96,7 @@ def write_token(identity: Identity, place: Place) -> str:
         "moved": place.moved,
         "last": place.last,
         "blind": place.blind,
+        "cut": place.cut,
         "end": place.end_reason,
     }
     packed = zlib.compress(codec.encode(state), 6)
@@ -103,7 +111,7 @@ def read_token(token: str, identity: Identity) -> Place:
         CheckpointMismatchError: It belongs to another listing; the message names the difference.
     """
     state = unpack(token)
-    theirs = {name: state[name] for name in ("resource", "scope", "query", "per_page")}
+    theirs = {name: state.get(name) for name in ("resource", "scope", "query", "per_page")}
     ours = {
         "resource": identity.resource,
         "scope": dict(identity.scope),
@@ -117,41 +125,54 @@ def read_token(token: str, identity: Identity) -> Place:
                 f"is {value!r}. Use the same call that gave the token, or start without one."
             )
             raise CheckpointMismatchError(msg)
-    edges: list[Edge] = []
-    total = 0
-    steps = iter(state["edges"])
-    for first in steps:
-        low = total + first
-        total = low + next(steps)
-        edges.append((low, total))
+    try:
+        return read_place(state)
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise ConfigurationError(NOT_OURS) from error
+
+
+def read_place(state: dict[str, Any]) -> Place:
+    """Read a token's place; whatever raises means that nobody here wrote it."""
+    steps = [int(step) for step in state["edges"]]
+    flat = list(accumulate(steps))
+    edges: list[Edge] = list(zip(flat[::2], flat[1::2], strict=True))
     last = state["last"]
-    return Place(
-        number=state["number"],
-        lo=state["lo"],
-        hi=state["hi"],
-        full_seen=state["full"],
-        size=state["size"],
-        rows=state["rows"],
+    if last is not None:
+        first_key, last_key, last_rows = last
+        last = (first_key, last_key, int(last_rows))
+    if state["end"] is not None and state["end"] not in get_args(EndReason):
+        raise ValueError(state["end"])
+    hi = state["hi"]
+    place = Place(
+        number=int(state["number"]),
+        lo=int(state["lo"]),
+        hi=None if hi is None else int(hi),
+        full_seen=bool(state["full"]),
+        size=int(state["size"]),
+        rows=int(state["rows"]),
         edges=edges,
         edges_known=len(edges),
-        moved=state["moved"],
-        last=None if last is None else (last[0], last[1], last[2]),
-        blind=state["blind"],
+        moved=bool(state["moved"]),
+        last=last,
+        blind=bool(state["blind"]),
+        cut=int(state["cut"]),
         end_reason=state["end"],
     )
+    if place.number < 1 or place.rows < 0 or not 0 <= place.size <= MAX_PER_PAGE:
+        raise ValueError(place)
+    return place
 
 
 def unpack(token: str) -> dict[str, Any]:
     """Undo ``write_token``'s packing."""
     try:
-        if not token.startswith(PREFIX):
+        if not isinstance(token, str) or not token.startswith(PREFIX):
             raise ValueError
         text = token.removeprefix(PREFIX)
         packed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
         state: dict[str, Any] = codec.decode(zlib.decompress(packed))
         if state["v"] != VERSION or state["mode"] != "number":
             raise ValueError
-    except (ValueError, KeyError, TypeError, binascii.Error, zlib.error) as error:
-        msg = "This is not a resume token of this version of kb4_async: start without one."
-        raise ConfigurationError(msg) from error
+    except UNPACKABLE as error:
+        raise ConfigurationError(NOT_OURS) from error
     return state

@@ -38,7 +38,7 @@ class Window:
         Raises:
             ConfigurationError: The text is not of that form.
         """
-        match = re.fullmatch(r"\s*(\d+)\s*/\s*(\d+(?:\.\d+)?)\s*([smh])\s*", text)
+        match = re.fullmatch(r"\s*(\d{1,9})\s*/\s*(\d{1,9}(?:\.\d{1,9})?)\s*([smh])\s*", text)
         if match is None:
             msg = f"A limit is written like '50/60s' or '4/1s', not {text!r}."
             raise ConfigurationError(msg)

@@ -407,3 +407,106 @@ class TestLeaving:
         assert {n: e.rows for n, e in last.items()} == {
             n: r.rows for n, r in report.resources.items()
         }
+
+
+class TestOddAnswers:
+    """What a server may serve that nobody documented: named, and the rest exported."""
+
+    async def exported(self, folder: Path, path: str, body: Any, **options: Any) -> ExportReport:
+        account = generate_account(users=30, groups=3, enrollments=5)
+        async with Simulator(account) as sim:
+            served = body if isinstance(body, bytes) else json.dumps(body).encode()
+            sim.faults.add(Fault.status(200, body=served), path=path, page=1, times=None)
+            return await export(sim, folder, **options)
+
+    @pytest.mark.parametrize("count", ["2", "x", [], {}, -5, None, 1.5, True, 10**30, 5_000])
+    @pytest.mark.parametrize("members", ["fetched", "derived"])
+    async def test_a_count_that_is_none_stops_nothing(
+        self, tmp_path: Path, count: Any, members: str
+    ) -> None:
+        account = generate_account(users=30, groups=3, enrollments=5)
+        groups = [dict(group) for group in account.groups]
+        groups[0]["member_count"] = count
+        async with Simulator(account) as sim:
+            body = json.dumps(groups).encode()
+            sim.faults.add(Fault.status(200, body=body), path="groups", page=1, times=None)
+            report = await export(sim, tmp_path, members=members)
+            asked = len(sim.requests("groups/*/members"))
+
+        others = {n: r.complete for n, r in report.resources.items() if n != "members"}
+        assert set(others.values()) == {True}
+        assert report.resources["members"].rows == sum(g["member_count"] for g in account.groups)
+        assert asked <= 25
+
+    @pytest.mark.parametrize("group_id", [None, "", ".", "..", [1], {}, True, 1.5])
+    async def test_a_group_without_an_id_is_named_and_the_others_are_read(
+        self, tmp_path: Path, group_id: Any
+    ) -> None:
+        account = generate_account(users=30, groups=3, enrollments=5)
+        groups = [dict(group) for group in account.groups]
+        groups[0]["id"] = group_id
+        async with Simulator(account) as sim:
+            body = json.dumps(groups).encode()
+            sim.faults.add(Fault.status(200, body=body), path="groups", page=1, times=None)
+            report = await export(sim, tmp_path)
+
+        members = report.resources["members"]
+        assert [gap.error for gap in members.gaps] == ["GroupWithoutId"]
+        assert members.rows == sum(g["member_count"] for g in list(account.groups)[1:])
+
+    @pytest.mark.parametrize("groups", [5, [[1]], [{"id": 1}], None, "no", [None, True]])
+    async def test_users_with_odd_groups_do_not_stop_deriving(
+        self, tmp_path: Path, groups: Any
+    ) -> None:
+        report = await self.exported(
+            tmp_path, "users", [{"id": 1, "groups": groups}], members="derived"
+        )
+
+        assert report.resources["users"].rows == 1
+        assert report.complete
+
+    async def test_an_error_served_as_an_answer_is_no_record(self, tmp_path: Path) -> None:
+        report = await self.exported(tmp_path, "users", {"error": "maintenance"})
+
+        assert report.resources["users"].gaps[0].error == "DecodeError"
+        assert report.resources["users"].rows == 0
+
+    async def test_two_exports_into_one_folder_are_told_apart(
+        self, sim: Simulator, tmp_path: Path
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        both = [loop.create_task(export(sim, tmp_path), name="an export") for _ in range(2)]
+        await asyncio.wait(both)
+
+        errors = [task.exception() for task in both]
+        refused = [error for error in errors if error is not None]
+        assert len(refused) == 1
+        with pytest.raises(ConfigurationError, match=r"Another export writes|complete export"):
+            raise refused[0]
+        assert len(lines(tmp_path, "users")) == 1150
+        assert not (tmp_path / ".kb4.lock").exists()
+
+
+class Stopping(JsonLinesSink):
+    """A sink whose defect is an exhausted iterator."""
+
+    def write(self, page: Any) -> None:
+        next(iter(()))
+
+
+async def test_a_sink_that_raises_stop_iteration_hangs_nothing(
+    sim: Simulator, tmp_path: Path
+) -> None:
+    async with asyncio.timeout(20):
+        report = await export(sim, tmp_path, sink=lambda: Stopping(tmp_path))
+
+    assert {gap.error for r in report.resources.values() for gap in r.gaps} == {"SinkError"}
+
+
+async def test_files_from_before_lose_their_open_modes(sim: Simulator, tmp_path: Path) -> None:
+    await export(sim, tmp_path, resources=["groups"])
+    (tmp_path / "groups.jsonl").chmod(0o644)
+
+    await export(sim, tmp_path, resources=["groups"], fresh=True)
+
+    assert stat.S_IMODE((tmp_path / "groups.jsonl").stat().st_mode) == 0o600

@@ -497,3 +497,14 @@ async def test_an_attempt_that_failed_is_told_on_its_page(
     sim.faults.add(Fault.status(500), page=2, times=2)
     attempts = {page.number: page.attempts async for page in kb.users.list().pages() if page.items}
     assert attempts == {1: 1, 2: 3, 3: 1}
+
+
+@pytest.mark.parametrize("most", [1, 7, 10, 25, 499])
+async def test_the_token_of_a_page_cut_by_max_items_goes_on_within_it(most: int) -> None:
+    async with serving(generate_account(users=501, groups=1, enrollments=0)) as (sim, kb):
+        pages = [page async for page in kb.users.list(max_items=most, per_page=10).pages()]
+        size = min(10, most)
+        rest = kb.users.list(start=pages[-2].next_token, per_page=size)
+        ids = [u["id"] for page in pages for u in page.items] + [u["id"] async for u in rest]
+
+        assert ids == [user["id"] for user in sim.account.users]

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.paging_server import PROVEN, UNPROVEN, PagingServer, Reading, read
 
+from kb4_async.protocol.asks import Verify
 from kb4_async.protocol.codec import Key
-from kb4_async.protocol.paging import NumberedListing, Verify
+from kb4_async.protocol.paging import NumberedListing
 
 many = settings(deadline=None, max_examples=400)
 sizes = st.integers(3, 7)

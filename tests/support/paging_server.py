@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from kb4_async.errors import IncompleteListingError
+from kb4_async.protocol.asks import Ask, Verify
 from kb4_async.protocol.codec import Key
-from kb4_async.protocol.paging import Ask, NumberedListing, Verify
+from kb4_async.protocol.paging import NumberedListing
 from kb4_async.protocol.token import Identity, Place, read_token, write_token
 
 IDENTITY = Identity("users", {}, {"status": "active"}, 500)

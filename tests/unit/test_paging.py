@@ -6,10 +6,11 @@ import pytest
 from support.paging_server import PagingServer, Reading, read
 
 from kb4_async.errors import IncompleteListingError
+from kb4_async.protocol.asks import Verify
 from kb4_async.protocol.codec import Key
 from kb4_async.protocol.drift import KeyIndex
 from kb4_async.protocol.ends import PAGE_CAP
-from kb4_async.protocol.paging import NumberedListing, Verify
+from kb4_async.protocol.paging import NumberedListing
 from kb4_async.protocol.token import Place
 
 
@@ -520,3 +521,23 @@ def test_a_place_does_not_change_when_reading_goes_on() -> None:
     known = replace(places[0], edges=tuple(places[0].edges[: places[0].edges_known]))
     assert known.edges == ((1, 2),)
     assert known.number == 2
+
+
+def test_keys_that_stop_ascending_after_many_records_lose_none() -> None:
+    """Active users in order, then archived ones in order: inside older pages' edges, yet new."""
+    rows = [*range(2, 80_001, 2), *range(1, 10_000, 2)]
+
+    result = read(PagingServer(rows), per_page=500)
+
+    assert result.proven
+    assert result.keys == rows
+
+
+def test_keys_that_stop_ascending_after_a_resume_lose_none() -> None:
+    rows = [*range(2, 401, 2), *range(1, 200, 2)]
+    first = read(PagingServer(rows), per_page=20, kill_after=2)
+
+    second = read(PagingServer(rows), per_page=20, place=first.places[-1])
+
+    assert second.proven
+    assert first.keys + second.keys == rows

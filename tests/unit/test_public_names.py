@@ -41,7 +41,7 @@ def surface() -> list[str]:
 def test_public_names_and_signatures_are_those_recorded() -> None:
     assert "\n".join(surface()) + "\n" == RECORD.read_text(encoding="utf-8"), (
         "the public surface changed: if that is meant, run "
-        "`python -m tests.unit.test_public_names` and tell users in CHANGELOG.md"
+        "`python tests/unit/test_public_names.py` and tell users in CHANGELOG.md"
     )
 
 

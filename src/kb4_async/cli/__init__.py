@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
 def main() -> None:
     """Run the command; the entry point of the distribution."""
+    # A stream closed by the shell (2>&-) is None: whatever is said there is said to nobody.
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
     try:
         import rich  # noqa: F401, PLC0415  # only looked for
         import typer  # noqa: F401, PLC0415

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -69,10 +70,15 @@ def export(
 
 def finish(report: ExportReport, *, json: bool, quiet: bool = False) -> None:
     """Show how an export ended, and end with its code."""
-    if json:
-        print_bytes(to_json(report.to_json()))
     if not quiet:
-        print_summary(report)
+        with suppress(OSError):  # nobody reads stderr any more
+            print_summary(report)
+
+    async def show() -> None:
+        print_bytes(to_json(report.to_json()))
+
+    if json:
+        run(show)
     raise typer.Exit(report_code(report))
 
 

@@ -25,6 +25,17 @@ from kb4_async import (
 STATES = {"complete": "[green]complete[/]", "incomplete": "[red]incomplete[/]"}
 
 
+class StderrConsole(Console):
+    """A console on stderr; rich's own would end the process when nobody reads it any more."""
+
+    def __init__(self, width: int | None = None) -> None:
+        super().__init__(stderr=True, width=width)
+
+    def on_broken_pipe(self) -> None:
+        """Leave it to whoever prints."""
+        raise BrokenPipeError
+
+
 class ExportView:
     """Shows an export's progress on stderr.
 
@@ -34,7 +45,7 @@ class ExportView:
     """
 
     def __init__(self, resources: Iterable[str], *, quiet: bool = False) -> None:
-        self.console = Console(stderr=True)
+        self.console = StderrConsole()
         self.quiet = quiet
         self.live = self.console.is_terminal and not quiet
         self.progress = Progress(
@@ -100,8 +111,12 @@ class ExportView:
 
     def say(self, text: str) -> None:
         """Print a line above the bars."""
-        if not self.quiet:
+        if self.quiet:
+            return
+        try:
             self.console.print(text.strip(), markup=False, highlight=False, soft_wrap=True)
+        except OSError:  # nobody reads stderr any more
+            self.quiet = True
 
 
 def summary(report: ExportReport) -> Table:
@@ -125,7 +140,7 @@ def summary(report: ExportReport) -> Table:
 
 def print_summary(report: ExportReport) -> None:
     """Print the table and what to do next, on stderr."""
-    console = Console(stderr=True, width=None if sys.stderr.isatty() else 110)
+    console = StderrConsole(None if sys.stderr.isatty() else 110)
     console.print(summary(report))
     say = console.out
     for name, entry in report.resources.items():

@@ -46,6 +46,9 @@ def list_records(
     async def work() -> None:
         async with connect(region, base_url, limit, max_concurrency) as kb:
             if resource == "account":
+                if filters or status or group or max_items is not None:
+                    msg = "account is one record: it takes no filter, --group or --max-items."
+                    raise ConfigurationError(msg)
                 print_bytes((await kb.account.page()).json_lines())
                 return
             given = read_filters([*(filters or ()), *([f"status={status}"] if status else ())])
@@ -127,6 +130,9 @@ def get(
     async def work() -> None:
         async with connect(region, base_url, None, 1) as kb:
             if resource == "account":
+                if record_id is not None:
+                    msg = "account is one record: it takes no id."
+                    raise ConfigurationError(msg)
                 print_bytes(to_json(await kb.account.get()))
                 return
             method = noun(kb, resource, "account").get

@@ -8,6 +8,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Annotated, Any, Never, TypeVar
 
 import typer
@@ -22,6 +23,7 @@ from kb4_async import (
     PermissionDeniedError,
     QuotaExhaustedError,
     ReportingClient,
+    SinkError,
 )
 
 T = TypeVar("T")
@@ -129,8 +131,9 @@ def exit_code(error: KB4Error) -> int:
 
 def fail(code: int, message: str) -> Never:
     """Say why, on stderr, and end."""
-    sys.stderr.write(f"kb4: {message}\n")
-    sys.stderr.flush()
+    with suppress(OSError):  # nobody reads it any more; the code still tells
+        sys.stderr.write(f"kb4: {message}\n")
+        sys.stderr.flush()
     raise typer.Exit(code)
 
 
@@ -146,9 +149,17 @@ def print_bytes(data: bytes) -> None:
 
     Raises:
         BrokenPipeError: Nobody reads it any more.
+        SinkError: It cannot be written otherwise.
     """
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        msg = f"The output cannot be written ({error.strerror}): mend it, then run again."
+        raise SinkError(msg) from error
 
 
 def to_json(value: Any) -> bytes:  # noqa: ANN401  # JSON holds anything

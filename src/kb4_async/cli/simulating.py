@@ -17,7 +17,7 @@ from kb4_async.cli.running import Json, connect, run
 
 
 def simulate(
-    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8080,
+    port: Annotated[int, typer.Option(help="0 takes a free one.", min=0, max=65535)] = 8080,
     users: Annotated[int, typer.Option(min=0)] = 2000,
     groups: Annotated[int, typer.Option(min=0)] = 40,
     seed: Annotated[int, typer.Option(help="The same seed makes the same account.")] = 7,

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from kb4_async.errors import ConfigurationError
 from kb4_async.export.manifest import ExportReport, read_manifest
+
+if sys.platform == "win32":
+    fcntl = None
+else:
+    import fcntl
 
 
 def inspect_destination(
@@ -66,7 +72,10 @@ def check_same_account(
         return
     for name in ("origin", "name", "domains"):
         theirs, ours = manifest["account"].get(name), account.get(name)
-        if theirs != ours:
+        if theirs is None or ours is None:
+            continue  # the account could not be read then, or now
+        same = sorted(theirs) == sorted(ours) if name == "domains" else theirs == ours
+        if not same:
             msg = (
                 f"{folder} holds an export of another account: its {name} is {theirs!r}, this "
                 f"key's is {ours!r}. Choose another destination."
@@ -74,14 +83,57 @@ def check_same_account(
             raise ConfigurationError(msg)
 
 
-def prepare_destination(folder: Path, report: ExportReport) -> None:
+class Claim:
+    """The right to write into a folder; the operating system ends it with the process.
+
+    Where it offers no such lock (Windows), two exports into one folder are not told apart.
+    """
+
+    def __init__(self) -> None:
+        self.lock: int | None = None
+        self.path = Path()
+
+    def take(self, folder: Path) -> None:
+        """Take the folder.
+
+        Raises:
+            ConfigurationError: Another export writes into it.
+        """
+        if fcntl is None:
+            return
+        self.path = folder / ".kb4.lock"
+        self.lock = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The file must still be the one that everybody else would open.
+            alone = os.fstat(self.lock).st_ino == self.path.stat().st_ino
+        except OSError:
+            alone = False
+        if not alone:
+            os.close(self.lock)
+            self.lock = None
+            msg = f"Another export writes into {folder}: wait, or choose another destination."
+            raise ConfigurationError(msg)
+
+    def release(self) -> None:
+        """Give the folder up."""
+        if self.lock is not None:
+            self.path.unlink(missing_ok=True)
+            os.close(self.lock)
+            self.lock = None
+
+
+def prepare_destination(folder: Path, report: ExportReport, claim: Claim, *, fresh: bool) -> None:
     """Make the folder, for its owner alone, and write the manifest, which says incomplete.
 
     Raises:
-        ConfigurationError: It cannot be made or written.
+        ConfigurationError: It cannot be made or written, or another export writes into it, or
+            completed one since it was inspected.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        claim.take(folder)
+        inspect_destination(folder, report.resources, fresh=fresh)
         report.write()
     except OSError as error:
         reason = error.strerror or type(error).__name__

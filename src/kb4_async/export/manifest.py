@@ -166,7 +166,7 @@ def read_manifest(directory: Path) -> dict[str, Any] | None:
         version = manifest["schema_version"]
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         msg = f"{path} is not a manifest of kb4_async ({error}): choose another destination."
         raise ConfigurationError(msg) from error
     if version != SCHEMA_VERSION or not isinstance(manifest.get("account"), dict):

@@ -6,15 +6,17 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from itertools import islice
 from typing import IO, Any, cast
 
+from kb4_async.errors import SinkError
 from kb4_async.export.manifest import Gap
 from kb4_async.export.step import Step
 from kb4_async.export.writer import Worker
 from kb4_async.protocol import codec
+from kb4_async.protocol.codec import plain_key
 from kb4_async.protocol.endpoints import MAX_PER_PAGE, MEMBERS
 from kb4_async.protocol.page import Content, Page
 from kb4_async.protocol.token import Identity, Place
@@ -55,7 +57,7 @@ class GroupBoard:
                 group = self.groups[place]
                 place += 1
                 # A count of 0 saves the request: an empty page would prove nothing more.
-                if group.get("member_count") != 0:
+                if count_of(group) != 0:
                     yield group
             if self.all_known:
                 return
@@ -69,10 +71,29 @@ class GroupBoard:
 
     def pages(self) -> int | None:
         """Pages of all members as the groups' counts say, once all groups are known."""
-        counts = [group.get("member_count") for group in self.groups]
+        counts = [count_of(group) for group in self.groups]
         if not self.all_known or None in counts:
             return None
         return sum(-(-(count or 0) // MAX_PER_PAGE) for count in counts)
+
+
+def id_of(group: Group) -> int | str | None:
+    """A group's id, if it has one that can be asked for."""
+    key = plain_key(group.get("id"))
+    return None if isinstance(key, str) and key.strip() in {"", ".", ".."} else key
+
+
+def count_of(group: Group) -> int | None:
+    """A group's ``member_count``, if it is a count."""
+    count = plain_key(group.get("member_count"))
+    return count if isinstance(count, int) and count >= 0 else None
+
+
+def groups_of(user: Mapping[str, Any]) -> list[int | str]:
+    """The ids of a user's groups, each once, whatever else stands among them."""
+    groups = user.get("groups")
+    keys = [plain_key(each) for each in groups] if isinstance(groups, list) else []
+    return list(dict.fromkeys(key for key in keys if key is not None))
 
 
 async def read_groups(board: GroupBoard, listing: Listing[Group], step: Step) -> None:
@@ -92,7 +113,7 @@ async def fetch_members(board: GroupBoard, step: Step) -> None:
 
 def settle(board: GroupBoard, step: Step) -> None:
     """Say how many members were expected, and whether all groups were known."""
-    step.report.expected = sum(group.get("member_count") or 0 for group in board.groups)
+    step.report.expected = sum(count_of(group) or 0 for group in board.groups)
     if not board.whole:
         message = "The groups could not be listed to their end, so members of some are missing."
         step.report.gaps.append(Gap({}, "GroupsIncomplete", message))
@@ -107,10 +128,15 @@ async def fetch(
     async def noted() -> AsyncGenerator[Group, None]:
         async with aclosing(groups):
             async for group in groups:
-                count = group.get("member_count")
+                group_id, count = id_of(group), count_of(group)
+                if group_id is None:
+                    message = f"A group was listed without an id ({group.get('name')!r})."
+                    step.report.gaps.append(Gap({}, "GroupWithoutId", message))
+                    continue
                 if count is not None:
-                    counts[group["id"]] = count
-                yield group
+                    counts[group_id] = count
+                known = {"id": group_id, **({} if count is None else {"member_count": count})}
+                yield cast("Group", known)
 
     rows: Counter[int | str] = Counter()
     listing = step.kb.groups.members_each(noted(), on_error="skip")
@@ -129,7 +155,7 @@ async def fetch(
 
 async def recount(step: Step, group_id: int | str, rows: int) -> None:
     """Fewer members came than the group counts: ask the count again, and name what is left."""
-    fresh = (await step.kb.groups.get(group_id)).get("member_count") or 0
+    fresh = count_of(await step.kb.groups.get(group_id)) or 0
     step.tally.requests += 1
     if rows < fresh:
         message = (
@@ -152,14 +178,18 @@ class UserSpool:
     async def add(self, page: Page[User]) -> None:
         """Keep a page of users."""
         for user in page.items:
-            self.counts.update(user.get("groups") or ())
+            self.counts.update(groups_of(user))
 
         def call() -> None:
             if self.file is None:
                 self.file = tempfile.TemporaryFile(prefix="kb4-")  # noqa: SIM115  # closed by close()
             self.file.write(page.json_lines())
 
-        await self.worker.run(call)
+        try:
+            await self.worker.run(call)
+        except OSError as error:
+            msg = f"The folder for temporary files is full or gone ({error.strerror}): set TMPDIR."
+            raise SinkError(msg) from error
 
     async def chunks(self) -> AsyncGenerator[list[bytes], None]:
         """The users' lines, a page at a time."""
@@ -189,10 +219,11 @@ async def derive_members(board: GroupBoard, spool: UserSpool, step: Step) -> Non
     try:
         groups = await board.complete()
         await spool.done.wait()
+        ids = {id_of(group): count_of(group) for group in groups}
         derived = {
-            group["id"]
-            for group in groups
-            if group.get("member_count") == spool.counts[group["id"]]
+            group_id
+            for group_id, count in ids.items()
+            if group_id is not None and count == spool.counts[group_id]
         }
         async with aclosing(spool.chunks()) as chunks:
             async for lines in chunks:
@@ -205,7 +236,7 @@ async def derive_members(board: GroupBoard, spool: UserSpool, step: Step) -> Non
 
     async def differing() -> AsyncGenerator[Group, None]:
         for group in groups:
-            if group["id"] not in derived:
+            if id_of(group) not in derived:
                 yield group
 
     await fetch(differing(), step)
@@ -217,7 +248,7 @@ def derived_pages(lines: list[bytes], wanted: set[Any]) -> list[Page[Any]]:
     by_group: defaultdict[Any, list[bytes]] = defaultdict(list)
     for line in lines:
         user = codec.decode(line)
-        for group_id in user.get("groups") or ():
+        for group_id in groups_of(user):
             if group_id in wanted:
                 by_group[group_id].append(line)
     pages: list[Page[Any]] = []

@@ -13,6 +13,7 @@ from typing import Any
 from kb4_async.errors import AuthenticationError, KB4Error, SinkError
 from kb4_async.events import ExportStarted, Observer
 from kb4_async.export.destination import (
+    Claim,
     check_same_account,
     inspect_destination,
     prepare_destination,
@@ -81,7 +82,7 @@ async def export_account(
     try:
         account = await run.read_account()
         check_same_account(folder, earlier, run.identity)
-        await run.claim(folder)
+        await run.claim(folder, fresh=fresh)
         if on_event is not None:
             tell(on_event, ExportStarted(str(folder), replaces=earlier is not None))
         try:
@@ -89,6 +90,7 @@ async def export_account(
         finally:
             await run.end()
     finally:
+        run.lock.release()
         run.worker.close()
     return run.report
 
@@ -114,6 +116,7 @@ class Run:
         self.names = names
         self.members = members
         self.worker = Worker()
+        self.lock = Claim()
         # Members need the groups, written or not.
         needed = dict.fromkeys((*names, *(("groups",) if "members" in names else ())))
         self.steps = {name: Step(name, kb, observer) for name in needed}
@@ -140,7 +143,7 @@ class Run:
         self.identity["domains"] = page.items[0].get("domains")
         return page
 
-    async def claim(self, folder: Path) -> None:
+    async def claim(self, folder: Path, *, fresh: bool) -> None:
         """Take the destination: from now on its manifest says that it is incomplete."""
         self.report = ExportReport(
             destination=folder,
@@ -149,7 +152,8 @@ class Run:
             resources={name: self.steps[name].report for name in self.names},
             started=self.started,
         )
-        await self.worker.run(partial(prepare_destination, folder, self.report))
+        prepare = partial(prepare_destination, folder, self.report, self.lock, fresh=fresh)
+        await self.worker.run(prepare)
 
     async def all(self, account: Page[Account] | KB4Error, factory: SinkFactory) -> None:
         """Read every resource side by side."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
@@ -16,6 +17,8 @@ from kb4_async.records import Account
 from kb4_async.reporting.client import ReportingClient
 from kb4_async.runtime.engine import Tally, tell
 from kb4_async.runtime.listing import Listing
+
+log = logging.getLogger("kb4_async")
 
 
 class Step:
@@ -56,6 +59,10 @@ class Step:
             proven = not self.report.gaps
         except KB4Error as error:
             self.gap({}, error)
+        except Exception as error:  # a defect ends its own resource, not the export
+            log.exception("%s: a defect of kb4_async", self.name)
+            message = f"{error}: this is a defect of kb4_async, please report it with the log."
+            self.report.gaps.append(Gap({}, type(error).__name__, message))
         finally:
             for call in self.at_end:
                 call()

@@ -30,7 +30,16 @@ class Worker:
         Raises:
             CancelledError: After the call has ended.
         """
-        future = asyncio.wrap_future(self.pool.submit(call))
+
+        def guarded() -> T:
+            try:
+                return call()
+            except StopIteration as error:
+                # A future cannot hold this one, and who waits for it would wait for ever.
+                msg = "StopIteration was raised"
+                raise RuntimeError(msg) from error
+
+        future = asyncio.wrap_future(self.pool.submit(guarded))
         interrupted: asyncio.CancelledError | None = None
         while not future.done():
             try:
@@ -121,7 +130,7 @@ class DatasetWriter:
     def commit(self) -> None:
         """Commit, in the worker thread."""
         if self.sink is not None:
-            self.position = self.sink.commit()
+            self.position = self.sink.commit() or {}
             self.uncommitted = 0
 
     async def guarded(self, call: Callable[[], None]) -> None:

@@ -60,6 +60,9 @@ def parse_base_url(text: str) -> Address:
     try:
         parts = urlsplit(text.strip())
         host, port = parts.hostname, parts.port
+        (host or "").encode("idna")
+        if any(c.isspace() for c in host or ""):
+            raise ValueError("the host holds white space")
     except ValueError as error:
         msg = f"The base URL {shown!r} cannot be read: {error}."
         raise ConfigurationError(msg) from error

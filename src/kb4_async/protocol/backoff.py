@@ -35,5 +35,7 @@ def pause(step: int, chance: float, retry_after: float | None) -> float:
     """
     own = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(step, 20))
     if retry_after is not None:
-        return retry_after + chance * min(1.0, 0.1 * retry_after)
+        # Refused again after what the server asked for: then it asked for too little.
+        least = retry_after if step == 0 else max(retry_after, own / 2)
+        return least + chance * min(1.0, 0.1 * least)
     return own * (1.0 + 0.25 * chance)

@@ -38,14 +38,18 @@ class Envelope(msgspec.Struct):
 decode_envelope = msgspec.json.Decoder(Envelope)
 
 
-def read_array(body: bytes) -> bytes:
+def read_array(body: bytes, key: str | None = None) -> bytes:
     """Return the JSON array of records inside an answer's body, without decoding it.
 
     A bare array is itself; ``{"data": [...]}`` is unwrapped; a single object is a list of one, for
     the API's documentation prints one where a list is served. Only the frame is looked at.
 
+    Args:
+        body: The answer's body.
+        key: The record's key, which a single object must have: an error is no record.
+
     Raises:
-        DecodeError: The body is neither an array nor an object.
+        DecodeError: The body is neither an array nor an object, or an object of another kind.
     """
     text = body.strip()
     if text[:1] == b"[" and text[-1:] == b"]":
@@ -55,19 +59,21 @@ def read_array(body: bytes) -> bytes:
             data = decode_envelope.decode(text).data
         except UNREADABLE as error:
             raise unreadable(str(error), body) from error
-        if data is msgspec.UNSET:
-            return b"[" + text + b"]"
-        return read_array(bytes(data))
+        if data is not msgspec.UNSET:
+            return read_array(bytes(data), key)
+        if key is not None and key not in items_of(b"[" + text + b"]")[0]:
+            raise unreadable(f"it is an object without {key!r}, so no record", body)
+        return b"[" + text + b"]"
     raise unreadable("it is neither a JSON array nor an object", body)
 
 
-def read_one(body: bytes) -> bytes:
+def read_one(body: bytes, key: str | None = None) -> bytes:
     """Return the array of an answer that holds one record, alone or in an array (both are served).
 
     Raises:
         DecodeError: It holds none or several.
     """
-    array = read_array(body)
+    array = read_array(body, key)
     found = len(items_of(array))
     if found != 1:
         raise unreadable(f"one record was expected, not {found}", body)

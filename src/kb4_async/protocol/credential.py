@@ -37,7 +37,7 @@ def check_secret(text: str | None, *, what: str, sources: str) -> Secret:
     Raises:
         ConfigurationError: It is missing, or holds characters that no HTTP header can carry.
     """
-    text = (text or "").strip(" \t\r\n")
+    text = (text or "").strip("\ufeff \t\r\n")
     if not text:
         msg = f"No {what} was given: set {sources}."
         raise ConfigurationError(msg)

@@ -53,7 +53,11 @@ def quote_segment(name: str, value: str | int) -> str:
     if text.strip() in {"", ".", ".."}:
         msg = f"{name} is {text!r}, which names no record: give the id as the API serves it."
         raise ConfigurationError(msg)
-    return quote(text, safe="")
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError as error:
+        msg = f"{name} is {text!r}, which is no text: give the id as the API serves it."
+        raise ConfigurationError(msg) from error
 
 
 def query_text(value: Value) -> str:

@@ -100,7 +100,8 @@ class Refusal:
             where = f" to {self.location}" if self.location else ""
             return APIError, f"a redirect{where}, which is never followed: check the base URL."
         if status >= 500:
-            return ServerError, "the server failed, also when tried again. Try later."
+            again = "also when tried again" if status in RETRIED else "and was not asked again"
+            return ServerError, f"the server failed, {again}. Try later."
         return APIError, "the API does not document this answer; it was not tried again."
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from kb4_async.errors import ConfigurationError
 from kb4_async.protocol import codec
+from kb4_async.protocol.asks import Verify
 from kb4_async.protocol.endpoints import MAX_PER_PAGE, Endpoint, check_per_page
 from kb4_async.protocol.page import Content, Page
-from kb4_async.protocol.paging import Verify
 from kb4_async.protocol.request import Request, fill_path
 from kb4_async.protocol.token import Identity, Place
 from kb4_async.runtime.engine import Tally
@@ -50,11 +51,11 @@ class Noun(Generic[R]):
             CheckpointMismatchError: ``start`` is a token of another listing.
         """
         row = endpoint or self.endpoint
-        if max_items is not None and max_items < 1:
-            msg = f"max_items is at least 1, not {max_items}; leave it out for all records."
+        if max_items is not None and not (isinstance(max_items, int) and max_items >= 1):
+            msg = f"max_items is at least 1, not {max_items!r}; leave it out for all records."
             raise ConfigurationError(msg)
-        if prefetch < 1:
-            msg = f"prefetch is at least 1 page, not {prefetch}."
+        if not (isinstance(prefetch, int) and prefetch >= 1):
+            msg = f"prefetch is at least 1 page, not {prefetch!r}."
             raise ConfigurationError(msg)
         if verify not in {"tail", "full", "none"}:
             msg = f"verify is 'tail', 'full' or 'none', not {verify!r}."
@@ -99,11 +100,14 @@ class Noun(Generic[R]):
         self.source.check()
         row = self.endpoint
         request = Request("GET", fill_path(row.one or row.path, values), row.one_query(filters))
-        fetch = self.source.engine.fetch
-        fetched = await self.source.call(
-            lambda: fetch(request, codec.read_one, rank=Rank.INTERACTIVE, tally=tally),
-            f"kb4 {request.path}",
+        work = partial(
+            self.source.engine.fetch,
+            request,
+            partial(codec.read_one, key=row.key),
+            rank=Rank.INTERACTIVE,
+            tally=tally,
         )
+        fetched = await self.source.call(work, f"kb4 {request.path}")
         place = Place(rows=1)
         return Page(
             resource=row.resource,

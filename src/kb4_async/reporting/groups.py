@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
 from contextlib import aclosing
 from typing import Literal
 
@@ -136,6 +136,9 @@ class GroupsNoun(Noun[Group]):
         """
         if on_error not in {"raise", "skip"}:
             msg = f"on_error is 'raise' or 'skip', not {on_error!r}."
+            raise ConfigurationError(msg)
+        if isinstance(groups, str | Mapping):
+            msg = "groups is several groups, as a list: for one group use members(id)."
             raise ConfigurationError(msg)
 
         async def children() -> AsyncGenerator[Listing[Member], None]:

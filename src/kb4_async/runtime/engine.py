@@ -205,6 +205,8 @@ class Engine:
 
     def hide(self, text: str) -> str:
         """A server's or library's text, without the credential it may echo."""
+        # Bytes that are no UTF-8 come as lone surrogates, which no file can take.
+        text = text.encode("utf-8", "replace").decode()
         return text.replace(self.transport.secret.text, "***")
 
     def request_id(self, answer: Answer) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from typing import Any, Generic, Literal, TypeVar
 
-from kb4_async.errors import KB4Error
+from kb4_async.errors import IncompleteListingError, KB4Error
 from kb4_async.protocol.page import Page
 from kb4_async.runtime.engine import Tally
 from kb4_async.runtime.handover import ChildFailure, Handover
@@ -74,6 +74,11 @@ class MergedStream(Handover, Generic[R]):
 
         def ended(task: asyncio.Task[None]) -> None:
             self.tasks.discard(task)
+            if task.cancelled() and not self.stopped and self.error is None:
+                # Nobody of ours cancelled it: partial must not end like complete.
+                message = "A task of this listing was cancelled from outside: it is incomplete."
+                self.error = IncompleteListingError(message, reason="no_proof")
+                self.cancel_tasks()
             self.wake()
 
         task.add_done_callback(ended)

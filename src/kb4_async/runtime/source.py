@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from kb4_async.errors import ClientClosedError
+from kb4_async.protocol.asks import Verify
 from kb4_async.protocol.endpoints import Endpoint
-from kb4_async.protocol.paging import NumberedListing, Verify
+from kb4_async.protocol.paging import NumberedListing
 from kb4_async.protocol.request import Request
 from kb4_async.protocol.token import Identity, read_token
 from kb4_async.runtime.engine import Engine

@@ -22,9 +22,9 @@ from kb4_async.errors import (
 )
 from kb4_async.events import ListingRepaired
 from kb4_async.protocol import codec, token
+from kb4_async.protocol.asks import Ask
 from kb4_async.protocol.codec import Key
 from kb4_async.protocol.page import Content, Page, choose, complete
-from kb4_async.protocol.paging import Ask
 from kb4_async.runtime.engine import Fetched, Tally
 from kb4_async.runtime.handover import Handover
 from kb4_async.runtime.pool import Place
@@ -293,7 +293,7 @@ class PageStream(Handover, Generic[R]):
         try:
             fetched = await self.source.engine.fetch(
                 self.spec.request(ask.number, ask.per_page),
-                self.inspect if inspect else frame,
+                self.inspect if inspect else self.frame,
                 rank=rank,
                 attempt=attempt,
                 tally=self.tally,
@@ -305,9 +305,13 @@ class PageStream(Handover, Generic[R]):
         else:
             self.arrived(ask, fetched, place)
 
+    def frame(self, body: bytes) -> tuple[bytes, Sequence[Key] | None]:
+        """Read a body's frame only."""
+        return codec.read_array(body, self.spec.endpoint.key), None
+
     def inspect(self, body: bytes) -> tuple[bytes, Sequence[Key] | None]:
         """Read a body whole: its array, proven to be JSON, and its keys."""
-        array = codec.read_array(body)
+        array = codec.read_array(body, self.spec.endpoint.key)
         codec.split(array)
         return array, self.read_keys(array)
 
@@ -378,11 +382,6 @@ class PageStream(Handover, Generic[R]):
         """The consumer left; returns when every fetcher has ended."""
         self.stop()
         await cancel(list(self.tasks.values()))
-
-
-def frame(body: bytes) -> tuple[bytes, Sequence[Key] | None]:
-    """Read a body's frame only."""
-    return codec.read_array(body), None
 
 
 def release(held: Held) -> None:

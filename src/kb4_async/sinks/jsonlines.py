@@ -39,8 +39,12 @@ class JsonLinesSink:
         """
         self.path = self.directory / f"{dataset.name}.jsonl"
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
+        # Never through a link: what it points to is not ours to truncate.
+        flags |= getattr(os, "O_NOFOLLOW", 0)
         try:
             self.file = os.fdopen(os.open(self.path, flags, 0o600), "r+b")
+            if hasattr(os, "fchmod"):
+                os.fchmod(self.file.fileno(), 0o600)  # it may be there from before
             keep = int(position["bytes"]) if position else 0
             self.rehash(self.file, keep)
             self.file.truncate(keep)

@@ -35,7 +35,7 @@ def test_a_missing_key_is_refused_and_its_source_named(text: str | None) -> None
         "hunter2\thunter2",
         "hunter2\u00e9",
         "hunter2\u2028",
-        "\ufeffhunter2",
+        "hunter2\ufeffhunter2",
         "hunter2\x00",
         "hunter2\x7f",
         "\u201chunter2\u201d",
@@ -45,6 +45,10 @@ def test_what_no_header_can_carry_is_refused_without_being_shown(text: str) -> N
     with pytest.raises(ConfigurationError) as caught:
         check(text)
     assert "hunter2" not in "".join(traceback.format_exception(caught.value, chain=True))
+
+
+def test_a_byte_order_mark_that_an_editor_put_before_a_key_is_dropped() -> None:
+    assert check("\ufeffhunter2\r\n").text == "hunter2"
 
 
 @pytest.mark.parametrize(

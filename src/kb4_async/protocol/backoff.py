@@ -4,6 +4,8 @@ from __future__ import annotations
 
 FIRST_PAUSE = 2.0
 LONGEST_PAUSE = 300.0
+#: Of a key refused again, whatever the server asks for.
+SHORTEST_PAUSE = 5.0
 
 
 def backoff(attempt: int, chance: float, *, base: float, ceiling: float) -> float:
@@ -35,7 +37,8 @@ def pause(step: int, chance: float, retry_after: float | None) -> float:
     """
     own = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(step, 20))
     if retry_after is not None:
-        # Refused again after what the server asked for: then it asked for too little.
-        least = retry_after if step == 0 else max(retry_after, own / 2)
+        # A server that asks for nothing and refuses again (or whose date has passed) would be
+        # hammered: refused twice, a key is silent for some seconds at least.
+        least = retry_after if step == 0 else max(retry_after, min(own / 2, SHORTEST_PAUSE))
         return least + chance * min(1.0, 0.1 * least)
     return own * (1.0 + 0.25 * chance)

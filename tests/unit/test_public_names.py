@@ -20,6 +20,11 @@ def signature(value: Any) -> str:
         return ""
 
 
+def ours(member: Any) -> bool:
+    """Defined here: what is inherited from Python differs from version to version."""
+    return str(getattr(member, "__module__", "")).startswith("kb4_async")
+
+
 def surface() -> list[str]:
     lines = []
     for module in (kb4_async, kb4_async.sinks, kb4_async.testing):
@@ -27,13 +32,13 @@ def surface() -> list[str]:
             value = getattr(module, name)
             where = f"{module.__name__}.{name}"
             if not inspect.isclass(value):
-                lines.append(where + (signature(value) if callable(value) else ""))
+                lines.append(where + (signature(value) if inspect.isfunction(value) else ""))
                 continue
             lines.append(where + ("" if issubclass(value, dict) else signature(value)))
             lines += [
-                f"{where}.{member}{signature(getattr(value, member))}"
-                for member, _ in inspect.getmembers(value, inspect.isfunction)
-                if not member.startswith("_")
+                f"{where}.{member}{signature(function)}"
+                for member, function in inspect.getmembers(value, inspect.isfunction)
+                if not member.startswith("_") and ours(function)
             ]
     return lines
 

@@ -14,10 +14,13 @@ RECORD = Path(__file__).parents[1] / "api.txt"
 
 
 def signature(value: Any) -> str:
+    """Names and defaults; types are checked in tests/typing, and their text differs by Python."""
     try:
-        return str(inspect.signature(value))
+        found = inspect.signature(value)
     except (TypeError, ValueError):
         return ""
+    bare = [p.replace(annotation=inspect.Parameter.empty) for p in found.parameters.values()]
+    return str(found.replace(parameters=bare, return_annotation=inspect.Signature.empty))
 
 
 def ours(member: Any) -> bool:

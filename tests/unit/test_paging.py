@@ -541,3 +541,15 @@ def test_keys_that_stop_ascending_after_a_resume_lose_none() -> None:
 
     assert second.proven
     assert first.keys + second.keys == rows
+
+
+def test_a_page_that_fills_after_it_was_read_empty_is_read_again() -> None:
+    """A count claimed a third page; it was empty when its turn came, and is not at the look."""
+    machine = NumberedListing(per_page=3, count=7)
+    for keys in ([10, 20, 30], [40, 50, 60], []):
+        machine.take(keys)
+    behind = next(ask for ask in machine.asks(1) if ask.number == 3)
+
+    machine.saw(behind, [70])
+
+    assert [ask.number for ask in machine.asks(1)] == [3]

@@ -210,7 +210,7 @@ class NumberedListing:
         elif keys and number > self.search.lo and not self.unquiet:
             # Rows behind the end: appended, or pushed there before the last page was read. Go on.
             self.search.saw(number, len(keys))
-            self.looks = []
+            self.position, self.looks = number, []
             return
         if not self.looks:
             self.end_reading()
@@ -240,10 +240,10 @@ class NumberedListing:
         kept = min(number, self.search.lo)
         self.tails = {page: tail for page, tail in self.tails.items() if page >= kept}
         self.unquiet = self.unquiet or self.overlaps(keys)
-        before = self.previous
         keep = self.fresh(keys)
-        self.before_cut = before
-        self.previous, self.previous_keys = edges, frozenset(keys)
+        self.before_cut = self.previous
+        if keys:
+            self.previous, self.previous_keys = edges, frozenset(keys)
         self.position += 1
         self.finish_reading()
         return keep

@@ -7,7 +7,8 @@ with public connectors. Facts that shape a row stand beside it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from kb4_async.errors import ConfigurationError
 from kb4_async.protocol.request import Value, query_text
@@ -70,11 +71,14 @@ class Endpoint:
         parent: The parent's key in the path, added to records that lack it.
         filters: Parameters of the list.
         one_filters: Names of those filters that the single record's endpoint also takes.
-        aliases: Old spelling to modern spelling; the modern one is added beside the old.
-        count_key: Key of the parent's record that counts the rows, where one does.
+        aliases: Old spelling to modern spelling; the modern one is added beside the old. A dot
+            leads into a nested object.
         server_limit: Rows at which the API is known to stop without saying so, given the filter in
             ``unless``; 0 where it never does.
         unless: The filter that lifts ``server_limit``.
+        paging: ``pages``; ``one_answer`` where the API documents that all rows come at once, so
+            that no page is named; ``unsure`` where sources differ, so that a second page equal to
+            the first means that the first held everything.
     """
 
     resource: str
@@ -85,9 +89,14 @@ class Endpoint:
     filters: tuple[Filter, ...] = ()
     one_filters: tuple[str, ...] = ()
     aliases: tuple[tuple[str, str], ...] = ()
-    count_key: str | None = None
     server_limit: int = 0
     unless: str | None = None
+    paging: Literal["pages", "one_answer", "unsure"] = "pages"
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The key's spellings, the modern one first."""
+        return (self.key, *(old for old, modern in self.aliases if modern == self.key))
 
     def query(self, given: Mapping[str, object]) -> dict[str, str]:
         """Check a caller's filters and write the query in the table's order.
@@ -119,10 +128,21 @@ class Endpoint:
 
 
 STATUS = Filter("status", "choice", ("active", "archived"))
+# Callback campaigns, their tests and recipients are left out unless this filter asks for them.
+CALLBACK = Filter("campaign_type", "choice", ("callback",))
+# Without it only the last six months are served.
+FULL = Filter("full", "flag", default=True)
 # Fields were renamed from "adi" to "provisioning"; older accounts may still serve the old names.
 RENAMED_USER = (("adi_manageable", "provisioning_managed"), ("adi_guid", "provisioning_guid"))
 
 ACCOUNT = Endpoint("account", "account", "name", one="account")
+ACCOUNT_RISK_HISTORY = Endpoint(
+    "account_risk_history",
+    "account/risk_score_history",
+    "date",
+    filters=(FULL,),
+    paging="unsure",
+)
 USERS = Endpoint(
     "users",
     "users",
@@ -130,6 +150,16 @@ USERS = Endpoint(
     one="users/{user_id}",
     filters=(STATUS, Filter("group_id", "id"), Filter("expand", "choice", ("group",))),
     aliases=RENAMED_USER,
+)
+USER_RISK_HISTORY = Endpoint(
+    "user_risk_history",
+    "users/{user_id}/risk_score_history",
+    "date",
+    parent="user_id",
+    filters=(FULL,),
+    # "Outside pagination, with up to 1,000 records."
+    paging="one_answer",
+    server_limit=1000,
 )
 GROUPS = Endpoint(
     "groups",
@@ -145,7 +175,72 @@ MEMBERS = Endpoint(
     "id",
     parent="group_id",
     aliases=RENAMED_USER,
-    count_key="member_count",
+)
+GROUP_RISK_HISTORY = Endpoint(
+    "group_risk_history",
+    "groups/{group_id}/risk_score_history",
+    "date",
+    parent="group_id",
+    filters=(FULL,),
+    paging="unsure",
+)
+PHISHING_CAMPAIGNS = Endpoint(
+    "phishing_campaigns",
+    "phishing/campaigns",
+    "campaign_id",
+    one="phishing/campaigns/{campaign_id}",
+    filters=(CALLBACK,),
+    one_filters=("campaign_type",),
+)
+SECURITY_TESTS = Endpoint(
+    "security_tests",
+    "phishing/security_tests",
+    "pst_id",
+    one="phishing/security_tests/{pst_id}",
+    filters=(CALLBACK,),
+    one_filters=("campaign_type",),
+    # Recorded answers have the underscore, the documentation the hyphen.
+    aliases=(("landing-page", "landing_page"),),
+)
+CAMPAIGN_SECURITY_TESTS = replace(
+    SECURITY_TESTS,
+    resource="campaign_security_tests",
+    path="phishing/campaigns/{campaign_id}/security_tests",
+    one=None,
+    one_filters=(),
+    parent="campaign_id",
+)
+RECIPIENTS = Endpoint(
+    "recipients",
+    "phishing/security_tests/{pst_id}/recipients",
+    "recipient_id",
+    one="phishing/security_tests/{pst_id}/recipients/{recipient_id}",
+    parent="pst_id",
+    filters=(CALLBACK,),
+    one_filters=("campaign_type",),
+    aliases=(("user.active_directory_guid", "user.provisioning_guid"),),
+)
+STORE_PURCHASES = Endpoint(
+    "store_purchases",
+    "training/store_purchases",
+    "store_purchase_id",
+    one="training/store_purchases/{store_purchase_id}",
+    # The documentation's own example spells the key so.
+    aliases=(("store_purchased_id", "store_purchase_id"),),
+)
+POLICIES = Endpoint(
+    "policies", "training/policies", "policy_id", one="training/policies/{policy_id}"
+)
+TRAINING_CAMPAIGNS = Endpoint(
+    "training_campaigns",
+    "training/campaigns",
+    "campaign_id",
+    one="training/campaigns/{campaign_id}",
+    # "If percentages are not excluded, the response limit will be set to 10."
+    filters=(Filter("exclude_percentages", "flag", default=True),),
+    one_filters=("exclude_percentages",),
+    server_limit=10,
+    unless="exclude_percentages",
 )
 ENROLLMENTS = Endpoint(
     "enrollments",
@@ -164,36 +259,25 @@ ENROLLMENTS = Endpoint(
     ),
     one_filters=("include_campaign_id",),
 )
-TRAINING_CAMPAIGNS = Endpoint(
-    "training_campaigns",
-    "training/campaigns",
-    "campaign_id",
-    one="training/campaigns/{campaign_id}",
-    # "If percentages are not excluded, the response limit will be set to 10."
-    filters=(Filter("exclude_percentages", "flag", default=True),),
-    server_limit=10,
-    unless="exclude_percentages",
-)
-PHISHING_CAMPAIGNS = Endpoint(
-    "phishing_campaigns",
-    "phishing/campaigns",
-    "campaign_id",
-    one="phishing/campaigns/{campaign_id}",
-    # Callback campaigns are left out of the plain list and are listed only by this filter.
-    filters=(Filter("campaign_type", "choice", ("callback",)),),
-    one_filters=("campaign_type",),
-)
 
 ENDPOINTS: Mapping[str, Endpoint] = {
     row.resource: row
     for row in (
         ACCOUNT,
+        ACCOUNT_RISK_HISTORY,
         USERS,
+        USER_RISK_HISTORY,
         GROUPS,
         MEMBERS,
-        ENROLLMENTS,
-        TRAINING_CAMPAIGNS,
+        GROUP_RISK_HISTORY,
         PHISHING_CAMPAIGNS,
+        SECURITY_TESTS,
+        CAMPAIGN_SECURITY_TESTS,
+        RECIPIENTS,
+        STORE_PURCHASES,
+        POLICIES,
+        TRAINING_CAMPAIGNS,
+        ENROLLMENTS,
     )
 }
 

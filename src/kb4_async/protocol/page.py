@@ -47,12 +47,22 @@ def complete(
 ) -> None:
     """Add what records lack: the parent's key, and the modern spelling beside an old one."""
     for old, modern in endpoint.aliases:
-        for item in items:
-            if old in item:
-                item.setdefault(modern, item[old])
+        *outer, old_name = old.split(".")
+        modern_name = modern.rpartition(".")[2]
+        for holder in [nested(item, outer) for item in items] if outer else items:
+            if old_name in holder:
+                holder.setdefault(modern_name, holder[old_name])
     if endpoint.parent is not None:
         for item in items:
             item.setdefault(endpoint.parent, scope[endpoint.parent])
+
+
+def nested(item: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """The object inside a record at a path; an empty one where there is none."""
+    found: Any = item
+    for name in names:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,11 +7,23 @@ Reporting API reference (2025-09-25) and recorded answers of 2021.
 """
 
 from kb4_async.records.account import Account, Admin
+from kb4_async.records.history import GroupRiskScore, RiskScore, UserRiskScore
 from kb4_async.records.people import Group, Member, User
-from kb4_async.records.phishing import CampaignGroup, PhishingCampaign, SecurityTestSummary
+from kb4_async.records.phishing import (
+    CampaignGroup,
+    NamedId,
+    PhishingCampaign,
+    Recipient,
+    RecipientUser,
+    SecurityTest,
+    SecurityTestCategory,
+    SecurityTestSummary,
+)
 from kb4_async.records.training import (
     Enrollment,
     EnrollmentUser,
+    Policy,
+    StorePurchase,
     TrainingCampaign,
     TrainingContent,
 )
@@ -23,10 +35,20 @@ __all__ = [
     "Enrollment",
     "EnrollmentUser",
     "Group",
+    "GroupRiskScore",
     "Member",
+    "NamedId",
     "PhishingCampaign",
+    "Policy",
+    "Recipient",
+    "RecipientUser",
+    "RiskScore",
+    "SecurityTest",
+    "SecurityTestCategory",
     "SecurityTestSummary",
+    "StorePurchase",
     "TrainingCampaign",
     "TrainingContent",
     "User",
+    "UserRiskScore",
 ]

@@ -1,4 +1,4 @@
-"""Training campaigns and enrollments."""
+"""Training campaigns, enrollments, store purchases and policies."""
 
 from __future__ import annotations
 
@@ -81,3 +81,35 @@ class Enrollment(TypedDict, total=False):
     time_spent: int
     policy_acknowledged: bool
     score: float | None
+
+
+class StorePurchase(TypedDict, total=False):
+    """A module bought in the ModStore.
+
+    The documentation's example spells its key ``store_purchased_id``; the library serves the modern
+    spelling beside that one.
+    """
+
+    store_purchase_id: int
+    content_type: str
+    name: str
+    description: str
+    type: str
+    duration: int | None
+    retired: bool
+    retirement_date: str | None
+    publish_date: str | None
+    publisher: str | None
+    purchase_date: str
+    policy_url: str | None
+
+
+class Policy(TypedDict, total=False):
+    """An uploaded policy."""
+
+    policy_id: int
+    content_type: str
+    name: str
+    minimum_time: int
+    default_language: str
+    status: int

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from kb4_async.protocol.endpoints import ACCOUNT
+from typing import Unpack
+
+from kb4_async.protocol.endpoints import ACCOUNT, ACCOUNT_RISK_HISTORY
 from kb4_async.protocol.page import Page
-from kb4_async.records import Account
-from kb4_async.reporting.base import Noun
+from kb4_async.records import Account, RiskScore
+from kb4_async.reporting.base import ListOptions, Noun
 from kb4_async.runtime.engine import Tally
+from kb4_async.runtime.listing import Listing
 
 
 class AccountNoun(Noun[Account]):
@@ -33,3 +36,18 @@ class AccountNoun(Noun[Account]):
             KB4Error: As ``get``.
         """
         return await self.one_page({}, {}, tally)
+
+    def risk_history(
+        self, *, full: bool = True, **options: Unpack[ListOptions]
+    ) -> Listing[RiskScore]:
+        """List the account's risk scores, one a day; one request for each 500 and a few more.
+
+        Args:
+            full: False serves the last six months alone.
+            **options: ``per_page``, ``max_items``, ``prefetch``, ``verify``, ``start``: see
+                ``ListOptions``.
+
+        Raises:
+            ConfigurationError: A value the API does not know.
+        """
+        return self.listing({"full": full}, endpoint=ACCOUNT_RISK_HISTORY, **options)

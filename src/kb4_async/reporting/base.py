@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypedDict, TypeVar
 
 from kb4_async.errors import ConfigurationError
 from kb4_async.protocol import codec
@@ -23,6 +23,33 @@ R = TypeVar("R")
 PREFETCH = 16
 
 
+class EachOptions(TypedDict, total=False):
+    """Keywords of every method that lists.
+
+    Attributes:
+        per_page: Page size, 1 to 500 (the default).
+        prefetch: Pages fetched ahead of you; 16 by default.
+        verify: ``tail`` (the default) looks at the last page again, ``full`` reads everything
+            twice, ``none`` looks at nothing.
+    """
+
+    per_page: int
+    prefetch: int
+    verify: Verify
+
+
+class ListOptions(EachOptions, total=False):
+    """Keywords of every ``list``.
+
+    Attributes:
+        max_items: Most records in all; None, the default, for every one.
+        start: Resume token, from a page or an error of the same call.
+    """
+
+    max_items: int | None
+    start: str | None
+
+
 class Noun(Generic[R]):
     """A kind of record. Made by the client; not to be made by hand."""
 
@@ -35,35 +62,44 @@ class Noun(Generic[R]):
         self,
         filters: Mapping[str, object],
         *,
-        per_page: int,
-        max_items: int | None,
-        prefetch: int,
-        verify: Verify,
-        start: str | None,
+        per_page: int = MAX_PER_PAGE,
+        max_items: int | None = None,
+        prefetch: int = PREFETCH,
+        verify: Verify = "tail",
+        start: str | None = None,
         endpoint: Endpoint | None = None,
         scope: Mapping[str, str | int] | None = None,
         count: int | None = None,
     ) -> Listing[Any]:
         """Check the arguments and make a listing; no request is made.
 
+        Args:
+            filters: The endpoint's own parameters.
+            per_page: As in ``ListOptions``, like those that follow.
+            max_items: Most records in all.
+            prefetch: Pages fetched ahead.
+            verify: How movement is looked for.
+            start: Resume token.
+            endpoint: The row of the table, if not the noun's own.
+            scope: The parent's key.
+            count: Records there are, as a parent's record says.
+
         Raises:
             ConfigurationError: A filter, value or size that the API does not know.
             CheckpointMismatchError: ``start`` is a token of another listing.
         """
         row = endpoint or self.endpoint
-        if max_items is not None and not (isinstance(max_items, int) and max_items >= 1):
-            msg = f"max_items is at least 1, not {max_items!r}; leave it out for all records."
-            raise ConfigurationError(msg)
-        if not (isinstance(prefetch, int) and prefetch >= 1):
-            msg = f"prefetch is at least 1 page, not {prefetch!r}."
-            raise ConfigurationError(msg)
+        check_whole("max_items", max_items, 1, "leave it out for all records")
+        check_whole("prefetch", prefetch, 1, "one page ahead is the least")
+        check_whole("the count", count, 0, "leave it out if it is not known")
         if verify not in {"tail", "full", "none"}:
             msg = f"verify is 'tail', 'full' or 'none', not {verify!r}."
             raise ConfigurationError(msg)
         size = check_per_page(per_page)
         if max_items is not None:
             size = min(size, max_items)
-        scope = scope or {}
+        # Records say 789 also where the caller, or the parent's record, said "789".
+        scope = {name: codec.plain_key(key) or key for name, key in (scope or {}).items()}
         spec = Spec(
             endpoint=row,
             path=fill_path(row.path, scope),
@@ -95,15 +131,16 @@ class Noun(Generic[R]):
         values: Mapping[str, str | int],
         filters: Mapping[str, object],
         tally: Tally | None = None,
+        endpoint: Endpoint | None = None,
     ) -> Page[R]:
         """The same as a page of one record, for whoever wants its bytes."""
         self.source.check()
-        row = self.endpoint
+        row = endpoint or self.endpoint
         request = Request("GET", fill_path(row.one or row.path, values), row.one_query(filters))
         work = partial(
             self.source.engine.fetch,
             request,
-            partial(codec.read_one, key=row.key),
+            partial(codec.read_one, keys=row.keys),
             rank=Rank.INTERACTIVE,
             tally=tally,
         )
@@ -124,4 +161,14 @@ class Noun(Generic[R]):
         )
 
 
-__all__ = ["MAX_PER_PAGE", "PREFETCH", "Noun", "Verify"]
+def check_whole(name: str, value: object, least: int, advice: str) -> None:
+    """Check an argument that is a whole number or None.
+
+    Raises:
+        ConfigurationError: It is something else, or too small.
+    """
+    if value is None and name != "prefetch":
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        msg = f"{name} is a whole number of at least {least}, not {value!r}: {advice}."
+        raise ConfigurationError(msg)

@@ -57,11 +57,11 @@ class ReportingClient:
         on_event: Called with frozen events (``kb4_async.events``); must return at once.
 
     Attributes:
-        account: The account itself.
-        users: Users.
-        groups: Groups and their members.
-        training: Enrollments and training campaigns.
-        phishing: Phishing campaigns.
+        account: The account itself, and its risk history.
+        users: Users, and their risk histories.
+        groups: Groups, their members and risk histories.
+        training: Enrollments, training campaigns, store purchases and policies.
+        phishing: Phishing campaigns, security tests and their recipients.
 
     Raises:
         ConfigurationError: No key, a key no header can carry, an unknown region, or an address that

@@ -1,10 +1,17 @@
-"""``kb.training``: enrollments and campaigns."""
+"""``kb.training``: enrollments, campaigns, store purchases and policies."""
 
 from __future__ import annotations
 
-from kb4_async.protocol.endpoints import ENROLLMENTS, TRAINING_CAMPAIGNS
-from kb4_async.records import Enrollment, TrainingCampaign
-from kb4_async.reporting.base import MAX_PER_PAGE, PREFETCH, Noun, Verify
+from typing import Unpack
+
+from kb4_async.protocol.endpoints import (
+    ENROLLMENTS,
+    POLICIES,
+    STORE_PURCHASES,
+    TRAINING_CAMPAIGNS,
+)
+from kb4_async.records import Enrollment, Policy, StorePurchase, TrainingCampaign
+from kb4_async.reporting.base import ListOptions, Noun
 from kb4_async.runtime.listing import Listing
 from kb4_async.runtime.source import Source
 
@@ -24,11 +31,7 @@ class EnrollmentsNoun(Noun[Enrollment]):
         include_campaign_id: bool = True,
         include_store_purchase_id: bool = True,
         include_employee_number: bool = True,
-        per_page: int = MAX_PER_PAGE,
-        max_items: int | None = None,
-        prefetch: int = PREFETCH,
-        verify: Verify = "tail",
-        start: str | None = None,
+        **options: Unpack[ListOptions],
     ) -> Listing[Enrollment]:
         """List enrollments; one request for each 500 and a few more (see ``Listing``).
 
@@ -40,11 +43,8 @@ class EnrollmentsNoun(Noun[Enrollment]):
             include_campaign_id: Serve ``campaign_id``.
             include_store_purchase_id: Serve ``store_purchase_id``.
             include_employee_number: Serve ``user.employee_number``.
-            per_page: Page size, 1 to 500.
-            max_items: Most records in all; None for every one.
-            prefetch: Pages fetched ahead of you.
-            verify: ``tail`` looks at the last page again, ``full`` reads twice, ``none`` neither.
-            start: Resume token.
+            **options: ``per_page``, ``max_items``, ``prefetch``, ``verify``, ``start``: see
+                ``ListOptions``.
 
         Raises:
             ConfigurationError: A value the API does not know.
@@ -58,14 +58,7 @@ class EnrollmentsNoun(Noun[Enrollment]):
             "include_store_purchase_id": include_store_purchase_id,
             "include_employee_number": include_employee_number,
         }
-        return self.listing(
-            filters,
-            per_page=per_page,
-            max_items=max_items,
-            prefetch=prefetch,
-            verify=verify,
-            start=start,
-        )
+        return self.listing(filters, **options)
 
     async def get(
         self, enrollment_id: int | str, *, include_campaign_id: bool = True
@@ -89,34 +82,20 @@ class TrainingCampaignsNoun(Noun[TrainingCampaign]):
         self,
         *,
         exclude_percentages: bool = True,
-        per_page: int = MAX_PER_PAGE,
-        max_items: int | None = None,
-        prefetch: int = PREFETCH,
-        verify: Verify = "tail",
-        start: str | None = None,
+        **options: Unpack[ListOptions],
     ) -> Listing[TrainingCampaign]:
         """List training campaigns; one request for each 500 and a few more (see ``Listing``).
 
         Args:
             exclude_percentages: Leave out ``completion_percentage``. With False the API stops after
                 10 campaigns without saying so; exactly 10 then end in ``IncompleteListingError``.
-            per_page: Page size, 1 to 500.
-            max_items: Most records in all; None for every one.
-            prefetch: Pages fetched ahead of you.
-            verify: ``tail`` looks at the last page again, ``full`` reads twice, ``none`` neither.
-            start: Resume token.
+            **options: ``per_page``, ``max_items``, ``prefetch``, ``verify``, ``start``: see
+                ``ListOptions``.
 
         Raises:
             ConfigurationError: A value the API does not know.
         """
-        return self.listing(
-            {"exclude_percentages": exclude_percentages},
-            per_page=per_page,
-            max_items=max_items,
-            prefetch=prefetch,
-            verify=verify,
-            start=start,
-        )
+        return self.listing({"exclude_percentages": exclude_percentages}, **options)
 
     async def get(self, campaign_id: int | str) -> TrainingCampaign:
         """Get one training campaign, with its ``completion_percentage``. One request.
@@ -125,12 +104,69 @@ class TrainingCampaignsNoun(Noun[TrainingCampaign]):
             NotFoundError: There is no such campaign.
             KB4Error: The request failed otherwise.
         """
-        return await self.one({"campaign_id": campaign_id}, {})
+        # Left out, the parameter serves the percentage; that of one campaign has no limit of 10.
+        return await self.one({"campaign_id": campaign_id}, {"exclude_percentages": None})
+
+
+class StorePurchasesNoun(Noun[StorePurchase]):
+    """Modules bought in the ModStore."""
+
+    endpoint = STORE_PURCHASES
+
+    def list(self, **options: Unpack[ListOptions]) -> Listing[StorePurchase]:
+        """List store purchases; one request for each 500 and a few more (see ``Listing``).
+
+        Args:
+            **options: ``per_page``, ``max_items``, ``prefetch``, ``verify``, ``start``: see
+                ``ListOptions``.
+
+        Raises:
+            ConfigurationError: A value the API does not know.
+        """
+        return self.listing({}, **options)
+
+    async def get(self, store_purchase_id: int | str) -> StorePurchase:
+        """Get one store purchase. One request.
+
+        Raises:
+            NotFoundError: There is no such store purchase.
+            KB4Error: The request failed otherwise.
+        """
+        return await self.one({"store_purchase_id": store_purchase_id}, {})
+
+
+class PoliciesNoun(Noun[Policy]):
+    """Uploaded policies."""
+
+    endpoint = POLICIES
+
+    def list(self, **options: Unpack[ListOptions]) -> Listing[Policy]:
+        """List policies; one request for each 500 and a few more (see ``Listing``).
+
+        Args:
+            **options: ``per_page``, ``max_items``, ``prefetch``, ``verify``, ``start``: see
+                ``ListOptions``.
+
+        Raises:
+            ConfigurationError: A value the API does not know.
+        """
+        return self.listing({}, **options)
+
+    async def get(self, policy_id: int | str) -> Policy:
+        """Get one policy. One request.
+
+        Raises:
+            NotFoundError: There is no such policy.
+            KB4Error: The request failed otherwise.
+        """
+        return await self.one({"policy_id": policy_id}, {})
 
 
 class Training:
-    """Training: ``kb.training.enrollments`` and ``kb.training.campaigns``."""
+    """Training: enrollments, campaigns, store purchases and policies."""
 
     def __init__(self, source: Source) -> None:
         self.enrollments = EnrollmentsNoun(source)
         self.campaigns = TrainingCampaignsNoun(source)
+        self.store_purchases = StorePurchasesNoun(source)
+        self.policies = PoliciesNoun(source)

@@ -88,7 +88,7 @@ class PageStream(Handover, Generic[R]):
         self.rank = rank
         resource = spec.endpoint.resource
         self.machine = spec.machine(source.sizes.get(resource))
-        self.read_keys = codec.key_reader(spec.endpoint.key)
+        self.read_keys = codec.key_reader(*spec.endpoint.keys)
         self.turn, self.reading = self.machine.turn, self.machine.reading
         self.held: dict[int, Held] = {}
         self.tasks: dict[Ask, asyncio.Task[None]] = {}
@@ -178,7 +178,10 @@ class PageStream(Handover, Generic[R]):
             raw = codec.split(array)
             return Content(array, raw=raw), self.read_keys(array)
         items = codec.items_of(array)
-        key = self.spec.endpoint.key
+        keys = self.spec.endpoint.keys
+        if len(keys) > 1:
+            return Content(array, items=items), [codec.key_of(item, keys) for item in items]
+        key = keys[0]
         return Content(array, items=items), [codec.plain_key(item.get(key)) for item in items]
 
     def page(self, number: int, content: Content, held: Held, before: token.Place) -> Page[R]:
@@ -307,11 +310,11 @@ class PageStream(Handover, Generic[R]):
 
     def frame(self, body: bytes) -> tuple[bytes, Sequence[Key] | None]:
         """Read a body's frame only."""
-        return codec.read_array(body, self.spec.endpoint.key), None
+        return codec.read_array(body, self.spec.endpoint.keys), None
 
     def inspect(self, body: bytes) -> tuple[bytes, Sequence[Key] | None]:
         """Read a body whole: its array, proven to be JSON, and its keys."""
-        array = codec.read_array(body, self.spec.endpoint.key)
+        array = codec.read_array(body, self.spec.endpoint.keys)
         codec.split(array)
         return array, self.read_keys(array)
 

@@ -12,7 +12,8 @@ from kb4_async.errors import ConfigurationError
 CAP_REQUESTS = 1000
 CAP_SECONDS = 60.0
 
-UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+DAY = 86_400.0
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -33,12 +34,12 @@ class Window:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read ``"50/60s"``, ``"4/1s"``, ``"100/2m"``.
+        """Read ``"50/60s"``, ``"4/1s"``, ``"100/2m"``, ``"2000/1d"``.
 
         Raises:
             ConfigurationError: The text is not of that form.
         """
-        match = re.fullmatch(r"\s*(\d{1,9})\s*/\s*(\d{1,9}(?:\.\d{1,9})?)\s*([smh])\s*", text)
+        match = re.fullmatch(r"\s*(\d{1,9})\s*/\s*(\d{1,9}(?:\.\d{1,9})?)\s*([smhd])\s*", text)
         if match is None:
             msg = f"A limit is written like '50/60s' or '4/1s', not {text!r}."
             raise ConfigurationError(msg)
@@ -67,6 +68,24 @@ class Limits:
         """Read limits as written on the command line, for example ``Limits.of("4/1s",
         "50/60s")``."""
         return cls(tuple(Window.parse(text) for text in texts), max_lag)
+
+    @classmethod
+    def published(cls, *, licensed_users: int, max_lag: float = 30.0) -> Self:
+        """The limits KnowBe4 publishes: 4 a second, 50 a minute, 2,000 and one a licensed user a
+        day.
+
+        Args:
+            licensed_users: Licensed users of the account; ``number_of_seats`` of its record.
+            max_lag: As for the class.
+
+        Raises:
+            ConfigurationError: The number is negative.
+        """
+        if licensed_users < 0:
+            msg = f"licensed_users is 0 or more, not {licensed_users}."
+            raise ConfigurationError(msg)
+        windows = (Window(4, 1.0), Window(50, 60.0), Window(2000 + licensed_users, DAY))
+        return cls(windows, max_lag)
 
     @property
     def stack(self) -> tuple[Window, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from kb4_async.errors import ClientClosedError
-from kb4_async.protocol.asks import Verify
+from kb4_async.protocol.asks import Ask, Verify
 from kb4_async.protocol.endpoints import Endpoint
 from kb4_async.protocol.paging import NumberedListing
 from kb4_async.protocol.request import Request
@@ -155,7 +155,7 @@ class Spec:
             place=place,
         )
 
-    def request(self, number: int, per_page: int) -> Request:
+    def request(self, ask: Ask) -> Request:
         """The request of one page."""
-        query = {**self.query, "page": str(number), "per_page": str(per_page)}
+        query = {**self.query, "page": str(ask.number), "per_page": str(ask.per_page)}
         return Request("GET", self.path, query)

@@ -295,7 +295,7 @@ class PageStream(Handover, Generic[R]):
         inspect = strict or ask.purpose != "page"
         try:
             fetched = await self.source.engine.fetch(
-                self.spec.request(ask.number, ask.per_page),
+                self.spec.request(ask),
                 self.inspect if inspect else self.frame,
                 rank=rank,
                 attempt=attempt,

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Literal, Self, get_args
 
 from kb4_async.errors import ConfigurationError
 
 #: What no option raises: at most this many requests of a key in any minute.
 CAP_REQUESTS = 1000
 CAP_SECONDS = 60.0
+
+#: How a listing is paged. ``auto`` starts by number and changes to cursors when the server shows
+#: one, refuses ``page``, or ignores it.
+Paging = Literal["auto", "number", "cursor"]
 
 DAY = 86_400.0
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY}
@@ -146,11 +150,15 @@ class ClientOptions:
     retry: Retry = field(default_factory=Retry)
     timeout: Timeout = field(default_factory=Timeout)
     max_pause: float = 1800.0
+    paging: Paging = "auto"
 
     def __post_init__(self) -> None:
         """Refuse a client that could never send."""
         if self.max_concurrency < 1:
             msg = f"max_concurrency is at least 1, not {self.max_concurrency}."
+            raise ConfigurationError(msg)
+        if self.paging not in get_args(Paging):
+            msg = f"paging is 'auto', 'number' or 'cursor', not {self.paging!r}."
             raise ConfigurationError(msg)
         if self.max_pause < 0:
             msg = f"max_pause is a number of seconds, 0 or more, not {self.max_pause}."

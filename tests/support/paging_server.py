@@ -13,6 +13,7 @@ from kb4_async.errors import IncompleteListingError
 from kb4_async.protocol.asks import Ask, Verify
 from kb4_async.protocol.codec import Key
 from kb4_async.protocol.paging import NumberedListing
+from kb4_async.protocol.reader import Setup
 from kb4_async.protocol.token import Identity, Place, read_token, write_token
 
 IDENTITY = Identity("users", {}, {"status": "active"}, 500)
@@ -99,6 +100,7 @@ def read(
     max_items: int | None = None,
     verify: Verify = "tail",
     server_limit: int = 0,
+    recount: Callable[[], int | None] | None = None,
     on_ask: Callable[[NumberedListing], None] | None = None,
 ) -> Reading:
     """Read a listing.
@@ -110,6 +112,7 @@ def read(
         chance: Chooses which request is answered next; None answers the most urgent.
         kill_after: Stop after so many pages taken.
         place: Where to go on; it travels as a token.
+        recount: Asks the parent for the count again.
         on_ask: Called before each request.
     """
     result: list[Key] = []
@@ -121,14 +124,15 @@ def read(
     # Three readings, three page sizes and some empty probes: more is an endless loop.
     bound = 40 * (len(server.rows) + 60)
     try:
-        machine = NumberedListing(
+        setup = Setup(
             per_page=per_page,
             count=count,
+            recount=recount is not None,
             max_items=max_items,
             verify=verify,
             server_limit=server_limit,
-            place=None if place is None else travel(place),
         )
+        machine = NumberedListing(setup, None if place is None else travel(place))
         places.append(machine.place())
         turn, taken = machine.turn, 0
         for _ in range(bound):
@@ -154,20 +158,24 @@ def read(
             asks = [ask for ask in machine.asks(ahead) if not (ask.keep and ask.number in held)]
             if machine.turn != turn or machine.end_reason is not None:
                 continue
-            if not asks or (number == machine.search.failed and not machine.looks):
+            if not asks or machine.stuck_at(number):
                 assert machine.search.failed is not None, "nothing to ask, and no end"
                 return Reading(result, "lost", pages, places, asked, machine)
             ask = chance.choice(asks) if chance else asks[0]
             if on_ask is not None:
                 on_ask(machine)
             asked.append(ask)
+            if ask.purpose == "count":
+                assert recount is not None
+                machine.recounted(recount())
+                continue
             answer = server.answer(ask.number, ask.per_page)
             if answer is None:
                 if ask.purpose in {"anchor", "look"}:
                     return Reading(result, "lost", pages, places, asked, machine)
                 machine.lost(ask)
                 continue
-            keep = ask.purpose == "page" or machine.saw(ask, answer)
+            keep = machine.saw(ask, answer)
             if keep and ask.turn == machine.turn:
                 held[ask.number] = answer
     except IncompleteListingError as error:

@@ -150,7 +150,7 @@ def test_a_status_that_is_final_costs_one_request(status: int, kind: type[APIErr
     answer = Answer(
         status,
         b'{"message": "no"}',
-        {"X-Request-Id": "abc-1", "Location": "https://elsewhere.test/"},
+        {"x-request-id": "abc-1", "location": "https://elsewhere.test/"},
     )
     error, calls, _ = failing(kind, answer)
     assert len(calls) == 1
@@ -290,14 +290,13 @@ def test_a_429_is_no_attempt() -> None:
     assert len(calls) == 8
 
 
-@pytest.mark.parametrize("header", ["Retry-After", "retry-after"])
-def test_retry_after_is_obeyed(header: str) -> None:
-    _, calls = asking(Answer(429, headers={header: "120"}), USER)
+def test_retry_after_is_obeyed() -> None:
+    _, calls = asking(Answer(429, headers={"retry-after": "120"}), USER)
     assert 120.0 <= calls[1].at - calls[0].at <= 122.0
 
 
 def test_a_pause_beyond_max_pause_ends_the_request_at_once() -> None:
-    answer = Answer(429, headers={"Retry-After": "3600"})
+    answer = Answer(429, headers={"retry-after": "3600"})
     error, calls, took = failing(RateLimitError, answer)
     assert len(calls) == 1
     assert took < 1.0
@@ -306,14 +305,14 @@ def test_a_pause_beyond_max_pause_ends_the_request_at_once() -> None:
 
 def test_the_time_of_a_pause_does_not_count_as_retry_time() -> None:
     """Pauses count neither as attempts nor as the retry time."""
-    pause = Answer(429, headers={"Retry-After": "400"})
+    pause = Answer(429, headers={"retry-after": "400"})
     user, calls = asking(Answer(500), pause, Answer(500), USER)
     assert user["id"] == 1
     assert len(calls) == 4
 
 
 def test_the_wait_for_a_permit_does_not_count_as_the_requests_timeout() -> None:
-    pause = Answer(429, headers={"Retry-After": "400"})
+    pause = Answer(429, headers={"retry-after": "400"})
     user, _ = asking(pause, USER, timeout=Timeout(total=5.0, read=5.0))
     assert user["id"] == 1
 
@@ -323,7 +322,7 @@ def test_the_wait_for_a_permit_does_not_count_as_the_requests_timeout() -> None:
 
 def test_the_observer_is_told_of_attempts_retries_and_pauses() -> None:
     events: list[Event] = []
-    asking(Answer(500), Answer(429, headers={"Retry-After": "7"}), USER, on_event=events.append)
+    asking(Answer(500), Answer(429, headers={"retry-after": "7"}), USER, on_event=events.append)
     assert [type(event) for event in events] == [
         RequestFinished,
         RetryScheduled,
@@ -369,8 +368,8 @@ ECHOES = {
     "undecodable body": Answer(200, b"<h1>" + ECHO + b"</h1>"),
     "key across the excerpt's end": Answer(403, b"x" * 190 + KEY.encode()),
     "key across the end of what is looked at": Answer(403, b" " * 1590 + KEY.encode()),
-    "redirect": Answer(302, b"", {"Location": f"https://x.test/{KEY}?{KEY}"}),
-    "request id": Answer(403, b"no", {"X-Request-Id": f"id-{KEY}"}),
+    "redirect": Answer(302, b"", {"location": f"https://x.test/{KEY}?{KEY}"}),
+    "request id": Answer(403, b"no", {"x-request-id": f"id-{KEY}"}),
     "transport": Answer(error=aiohttp.ClientPayloadError(f"bad: Bearer {KEY}")),
 }
 

@@ -36,7 +36,7 @@ def test_a_window_is_read_as_written_on_the_command_line(text: str, window: Wind
         "50/0s",
         "-1/60s",
         "1.5/60s",
-        "50/60d",
+        "50/60y",
         "50/60s x",
     ],
 )

@@ -11,6 +11,7 @@ from kb4_async.protocol.codec import Key
 from kb4_async.protocol.drift import KeyIndex
 from kb4_async.protocol.ends import PAGE_CAP
 from kb4_async.protocol.paging import NumberedListing
+from kb4_async.protocol.reader import Setup
 from kb4_async.protocol.token import Place
 
 
@@ -83,31 +84,36 @@ def test_verify_full_reads_everything_twice(rows: int) -> None:
 
 
 def test_page_1_is_asked_alone() -> None:
-    asks = NumberedListing(per_page=500).asks(16)
+    asks = NumberedListing(Setup(per_page=500)).asks(16)
     assert [ask.number for ask in asks] == [1]
 
 
-def test_certain_pages_are_fetched_while_the_end_is_searched() -> None:
-    machine = NumberedListing(per_page=2)
-    for page in (1, 2, 4):
+def test_certain_pages_are_fetched_while_the_end_is_searched_but_for_those_below_a_probe() -> None:
+    machine = NumberedListing(Setup(per_page=2))
+    probes = (1, 2, 4, 8)
+    for page in probes:
         (ask,) = [ask for ask in machine.asks(16) if ask.purpose == "probe"]
         assert ask.number == page
         machine.saw(ask, [page * 10, page * 10 + 1])
     first, *others = machine.asks(16)
-    assert (first.number, first.purpose) == (8, "probe")
-    assert [(ask.number, ask.purpose) for ask in others] == [(n, "page") for n in (1, 2, 3, 4)]
+    assert (first.number, first.purpose) == (16, "probe")
+    assert [ask.number for ask in others if ask.number not in probes] == [5, 6]
+    machine.saw(first, [])
+    for page in (10, 9):
+        machine.saw(machine.asks(16)[0], [] if page == 10 else [90])
+    assert {3, 5, 6, 7} <= {ask.number for ask in machine.asks(16)}, "the end is known"
 
 
 @pytest.mark.parametrize("ahead", [1, 2, 16])
 def test_no_more_pages_than_asked_for_are_fetched_ahead(ahead: int) -> None:
-    machine = NumberedListing(per_page=5, count=1000)
+    machine = NumberedListing(Setup(per_page=5, count=1000))
     assert [ask.number for ask in machine.asks(ahead)] == list(range(1, ahead + 1))
 
 
 def test_how_many_requests_are_left_is_known_once_the_end_is() -> None:
-    machine = NumberedListing(per_page=5, count=12)
+    machine = NumberedListing(Setup(per_page=5, count=12))
     assert machine.requests_left() == 3
-    assert NumberedListing(per_page=5).requests_left() is None
+    assert NumberedListing(Setup(per_page=5)).requests_left() is None
     assert read(PagingServer(keys(12)), per_page=5).machine.requests_left() == 0
 
 
@@ -233,7 +239,7 @@ def test_a_server_that_caps_pages_at_its_limit_is_read_whole(rows: int) -> None:
 
 
 def test_a_server_without_end_is_given_up() -> None:
-    machine = NumberedListing(per_page=1)
+    machine = NumberedListing(Setup(per_page=1))
 
     def follow() -> None:
         for _ in range(100):
@@ -247,7 +253,7 @@ def test_a_server_without_end_is_given_up() -> None:
 
 def test_a_listing_below_the_page_cap_is_not_given_up() -> None:
     pages = PAGE_CAP // 2 + 1000
-    machine = NumberedListing(per_page=1)
+    machine = NumberedListing(Setup(per_page=1))
     for _ in range(100):
         ask = machine.asks(1)[0]
         if ask.purpose != "probe":
@@ -468,7 +474,7 @@ def test_verify_full_finds_changes_that_cancel_out() -> None:
 
 
 def test_answers_of_an_earlier_turn_are_void() -> None:
-    machine = NumberedListing(per_page=10)
+    machine = NumberedListing(Setup(per_page=10))
     (first,) = machine.asks(16)
     machine.saw(first, [1, 2, 3])
     second = machine.asks(16)[0]
@@ -513,7 +519,7 @@ def test_while_keys_ascend_two_keys_a_page_are_kept() -> None:
 
 
 def test_a_place_does_not_change_when_reading_goes_on() -> None:
-    machine = NumberedListing(per_page=2, count=6)
+    machine = NumberedListing(Setup(per_page=2, count=6))
     places: list[Place] = []
     for batch in ([1, 2], [3, 4]):
         machine.take(batch)
@@ -545,7 +551,7 @@ def test_keys_that_stop_ascending_after_a_resume_lose_none() -> None:
 
 def test_a_page_that_fills_after_it_was_read_empty_is_read_again() -> None:
     """A count claimed a third page; it was empty when its turn came, and is not at the look."""
-    machine = NumberedListing(per_page=3, count=7)
+    machine = NumberedListing(Setup(per_page=3, count=7))
     for keys in ([10, 20, 30], [40, 50, 60], []):
         machine.take(keys)
     behind = next(ask for ask in machine.asks(1) if ask.number == 3)

@@ -99,7 +99,7 @@ def packed(state: object) -> str:
         packed({}),
         packed({"v": 1}),
         packed({"v": 2, "mode": "number"}),
-        packed({"v": 1, "mode": "cursor"}),
+        packed({"v": 1, "mode": "page"}),
         "kb4." + base64.urlsafe_b64encode(zlib.compress(b"{")).decode(),
         "kb4." + base64.urlsafe_b64encode(zlib.compress(b"\xff")).decode(),
     ],

@@ -96,16 +96,15 @@ def test_what_a_proxy_answers_may_not_have_been_read() -> None:
         ("Sun, 06 Nov 1994 09:50:37 +0100", 60.0),
     ],
 )
-@pytest.mark.parametrize("name", ["Retry-After", "retry-after"])
-def test_retry_after_is_seconds_or_a_date(text: str, seconds: float, name: str) -> None:
-    assert retry_after({name: text}, NOW) == seconds
+def test_retry_after_is_seconds_or_a_date(text: str, seconds: float) -> None:
+    assert retry_after({"retry-after": text}, NOW) == seconds
 
 
 @pytest.mark.parametrize(
     "text", ["", "soon", "-5", "1,5", "1.2.3", ".", "1e3", "0x10", "\u0661", "nan", "inf", "60s"]
 )
 def test_a_retry_after_that_makes_no_sense_is_none(text: str) -> None:
-    assert retry_after({"Retry-After": text}, NOW) is None
+    assert retry_after({"retry-after": text}, NOW) is None
 
 
 def test_without_the_header_there_is_none() -> None:
@@ -136,7 +135,7 @@ def far_from_greenwich(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 )
 def test_every_form_of_an_http_date_is_universal_time(text: str) -> None:
     # RFC 9110 5.6.7: three forms are read, and all of them are UTC.
-    assert retry_after({"Retry-After": text}, NOW) == 60.0
+    assert retry_after({"retry-after": text}, NOW) == 60.0
 
 
 @given(
@@ -147,5 +146,5 @@ def test_every_form_of_an_http_date_is_universal_time(text: str) -> None:
 @example("9" * 400)
 @example("Mon, 01 Jan 0001 00:00:00 -0000")
 def test_whatever_the_server_sends_is_a_time_or_none(text: str) -> None:
-    seconds = retry_after({"Retry-After": text}, NOW)
+    seconds = retry_after({"retry-after": text}, NOW)
     assert seconds is None or (seconds >= 0.0 and math.isfinite(seconds))

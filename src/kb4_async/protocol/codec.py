@@ -33,12 +33,13 @@ class Envelope(msgspec.Struct):
     """The object some answers wrap their records in (seen on enrollments in production code)."""
 
     data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    pagination: Any = None
 
 
 decode_envelope = msgspec.json.Decoder(Envelope)
 
 
-def read_array(body: bytes, keys: Sequence[str] = ()) -> bytes:
+def read_frame(body: bytes, keys: Sequence[str] = ()) -> tuple[bytes, object]:
     """Return the JSON array of records inside an answer's body, without decoding it.
 
     A bare array is itself; ``{"data": [...]}`` is unwrapped; a single object is a list of one, for
@@ -49,23 +50,33 @@ def read_array(body: bytes, keys: Sequence[str] = ()) -> bytes:
         keys: Spellings of the record's key, one of which a single object must have: an error is
             no record.
 
+    Returns:
+        The array, and ``pagination.next_cursor`` where the frame has one.
+
     Raises:
         DecodeError: The body is neither an array nor an object, or an object of another kind.
     """
     text = body.strip()
     if text[:1] == b"[" and text[-1:] == b"]":
-        return text
+        return text, None
     if text[:1] == b"{" and text[-1:] == b"}":
         try:
-            data = decode_envelope.decode(text).data
+            envelope = decode_envelope.decode(text)
         except UNREADABLE as error:
             raise unreadable(str(error), body) from error
-        if data is not msgspec.UNSET:
-            return read_array(bytes(data), keys)
+        if envelope.data is not msgspec.UNSET:
+            paging = envelope.pagination
+            cursor = paging.get("next_cursor") if isinstance(paging, dict) else None
+            return read_frame(bytes(envelope.data), keys)[0], cursor
         if keys and items_of(b"[" + text + b"]")[0].keys().isdisjoint(keys):
             raise unreadable(f"it is an object without {keys[0]!r}, so no record", body)
-        return b"[" + text + b"]"
+        return b"[" + text + b"]", None
     raise unreadable("it is neither a JSON array nor an object", body)
+
+
+def read_array(body: bytes, keys: Sequence[str] = ()) -> bytes:
+    """Return the JSON array of records inside an answer's body: see ``read_frame``."""
+    return read_frame(body, keys)[0]
 
 
 def read_one(body: bytes, keys: Sequence[str] = ()) -> bytes:

@@ -16,17 +16,20 @@ READINGS = 3
 
 ADVICE: dict[IncompleteReason, str] = {
     "page_repeated": "page {page} holds the same records as one before: the server does not page.",
+    "cursor_repeated": "the cursor behind page {page} was given before: the server circles.",
     "page_cap": f"more than {PAGE_CAP:,} pages: the server never ends.",
     "never_quiet": (
         f"records moved between pages in each of {READINGS} readings: try again when the account "
         "is quieter, for example at night."
     ),
     "no_proof": (
-        "it must be read again, but where keys do not ascend a resume token cannot hold which "
-        "records were delivered: start without the token."
+        "nothing proves that this is the end. A server that pages by cursor must show one, and a "
+        "listing whose keys do not ascend cannot be read again from a resume token: start without "
+        "the token, or choose paging='number' or 'cursor'."
     ),
     "server_limit": (
-        "the server stops silently after these records: ask with exclude_percentages=True."
+        "the server stops silently after that many; for training campaigns ask with "
+        "exclude_percentages=True."
     ),
 }
 

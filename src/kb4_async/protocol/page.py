@@ -77,6 +77,8 @@ class Page(Generic[R]):
             on all others.
         request_id: The server's ``X-Request-Id``; None on the last page.
         attempts: Attempts the page took; 0 on the last page.
+        expected: On the last page, how many records the server itself counts, where it counts them;
+            None elsewhere.
     """
 
     resource: str
@@ -90,6 +92,7 @@ class Page(Generic[R]):
     identity: Identity = field(repr=False)
     place: Place = field(repr=False)
     next_place: Place = field(repr=False)
+    expected: int | None = None
 
     @property
     def items(self) -> list[R]:

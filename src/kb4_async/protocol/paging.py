@@ -5,68 +5,50 @@ page in order and looks at the last page again; if it moved meanwhile, or two ne
 share a record, rows moved between pages, and the listing is read again, keeping each key once
 (``drift.py``), until a reading is quiet.
 
-What escapes: a change before the last page was first seen, that is during the first few requests
-(the page before it was read earlier, the tail later), and changes ahead of the last page that
-cancel out (one row deleted and another inserted). ``verify="full"`` reads everything twice.
+What escapes: a deletion inside the highest page read so far, before the last page was first seen
+(among 40 pages one in 270, if it comes at any time), and changes ahead of the last page that cancel
+out (one row deleted and another inserted). ``verify="full"`` reads everything twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kb4_async.errors import IncompleteListingError, IncompleteReason
-from kb4_async.protocol.asks import Ask, Edges, Purpose, Verify, edges_of
+from kb4_async.errors import IncompleteListingError, KB4Error
+from kb4_async.protocol.asks import Ask, Edges, Purpose, edges_of
 from kb4_async.protocol.codec import Key
-from kb4_async.protocol.drift import KeyIndex
-from kb4_async.protocol.ends import PAGE_CAP, READINGS, EndReason, incomplete
+from kb4_async.protocol.cursors import Cursor
+from kb4_async.protocol.delivery import Delivery
+from kb4_async.protocol.ends import PAGE_CAP
+from kb4_async.protocol.reader import Change, Reader, Setup, Shown, is_refusal
 from kb4_async.protocol.search import Search
 from kb4_async.protocol.token import Place
 
 
-class NumberedListing:
-    """The state machine of one listing.
+class NumberedListing(Reader):
+    """The state machine of one listing read by page number.
 
     Args:
-        per_page: Page size asked for, 1 to 500.
-        count: How many records there are, where a parent's record says so.
-        max_items: Deliver at most this many records.
-        verify: ``tail``, ``full`` or ``none``.
-        server_limit: Records at which this server is known to stop silently, or 0.
+        setup: The listing.
         place: Where to go on.
+        delivery: What was delivered already, where another reader began.
     """
 
     def __init__(
-        self,
-        *,
-        per_page: int,
-        count: int | None = None,
-        max_items: int | None = None,
-        verify: Verify = "tail",
-        server_limit: int = 0,
-        place: Place | None = None,
+        self, setup: Setup, place: Place | None = None, delivery: Delivery | None = None
     ) -> None:
-        place = place or Place(size=per_page)
-        self.size = place.size or per_page
-        self.count = count
-        self.max_items = max_items
-        self.verify = verify
-        self.server_limit = server_limit
-        self.end_reason: EndReason | None = place.end_reason
-        #: Records delivered, and which.
-        self.rows = place.rows
-        self.index = KeyIndex(place.edges[: place.edges_known])
-        #: The present reading: its number, the next page to deliver, the search for its end.
-        self.reading = 1
-        self.turn = 1
-        self.moves = 0
-        self.position = place.number
+        place = place or Place(size=setup.per_page)
+        super().__init__(setup, place, delivery)
+        #: The search for the end of the present reading.
         self.search = self.new_search(lo=place.lo, full_seen=place.full_seen)
         if place.hi is not None:
             self.search.hints = [place.hi]  # it was empty when the token was written
-        self.unquiet = False
         self.walking = False
         self.anchored = place.number == 1
         self.looks: list[int] = []
+        #: Page 1 goes alone until it is known that this endpoint takes page numbers.
+        self.alone = setup.auto and setup.habits.modes.get(setup.resource) != "number"
+        self.bad_link: IncompleteListingError | None = None
         #: Edges of this reading's pages: the page before, all seen, and the last page as first
         #: seen.
         self.previous: Edges | None = place.last
@@ -74,11 +56,7 @@ class NumberedListing:
         self.seen: dict[Edges, int] = {}
         self.tails: dict[int, Edges] = {}
         self.repeats: set[int] = set()
-        # A resumed listing whose delivered keys are unknown cannot be read again.
-        self.blind = place.blind or (place.rows > 0 and not place.edges_known)
-        #: Rows already delivered of the page at ``position``, which ``max_items`` had cut, and the
-        #: edges of the page before that one.
-        self.cut = place.cut
+        self.kept_probes: set[int] = set()
         self.before_cut: Edges | None = None
         self.first_rows = self.size
         if place.moved and self.end_reason is None:
@@ -87,7 +65,8 @@ class NumberedListing:
 
     def new_search(self, lo: int = 0, *, full_seen: bool = False) -> Search:
         """Begin to look for an end."""
-        cap = PAGE_CAP if self.max_items is None else -(-self.max_items // self.size)
+        most = self.setup.max_items
+        cap = PAGE_CAP if most is None else -(-most // self.size)
         return Search(self.size, lo=lo, full_seen=full_seen, cap=cap)
 
     # -- what to ask ------------------------------------------------------------------------------
@@ -98,23 +77,22 @@ class NumberedListing:
         return 0 if self.count is None else max(1, -(-self.count // self.size))
 
     def asks(self, ahead: int) -> list[Ask]:
-        """Everything that may be under way now, most urgent first.
-
-        Args:
-            ahead: Pages that may be fetched ahead of the consumer, 1 or more.
-
-        Raises:
-            IncompleteListingError: The pages repeat, or never end.
-        """
-        if self.end_reason is not None:
+        """Everything that may be under way now, most urgent first."""
+        if self.end_reason is not None or self.change is not None:
             return []
+        if self.bad_link is not None:
+            raise self.bad_link
         if not self.anchored:
             return [self.ask(self.position - 1, "anchor", keep=False)]
+        if self.recount == "wanted":
+            return [self.ask(0, "count", keep=False)]
         if self.looks:
             return [self.ask(number, "look", keep=False) for number in self.looks]
-        asks = [self.ask(number) for number in self.certain(ahead)]
+        if self.claimed and self.alone and self.position == 1:
+            return [self.ask(1, "probe")]
         probe = None if self.claimed else self.search.probe()
-        if self.max_items is None and self.search.lo >= PAGE_CAP:
+        asks = [self.ask(number) for number in self.certain(ahead, probing=probe is not None)]
+        if self.setup.max_items is None and self.search.lo >= PAGE_CAP:
             raise self.incomplete("page_cap")
         if probe is not None:
             # First: the sooner the tail is known, the fewer changes can pass unseen before it.
@@ -125,12 +103,19 @@ class NumberedListing:
             asks.append(self.ask(self.position))
         return asks
 
-    def certain(self, ahead: int) -> range:
-        """Pages to deliver next that are known, or claimed by the count, to exist."""
+    def certain(self, ahead: int, *, probing: bool) -> list[int]:
+        """Pages to deliver next that are known, or claimed by the count, to exist.
+
+        While the end is looked for, the page below a kept probe waits. Read after whatever may move
+        meanwhile, it shares a record with the probe, or the probe with the page behind it: so only
+        a deletion inside the highest probe itself passes unseen.
+        """
         top = self.claimed or min(self.search.lo, self.search.cap)
         if self.search.failed is not None:
             top = min(top, self.search.failed - 1)
-        return range(self.position, min(top, self.position + ahead - 1) + 1)
+        pages = range(self.position, min(top, self.position + ahead - 1) + 1)
+        waiting = self.kept_probes if probing and self.setup.verify != "none" else frozenset()
+        return [page for page in pages if page + 1 not in waiting]
 
     def ask(self, number: int, purpose: Purpose = "page", *, keep: bool = True) -> Ask:
         """One page of the present reading."""
@@ -145,21 +130,35 @@ class NumberedListing:
 
     # -- what an answer means ---------------------------------------------------------------------
 
-    def saw(self, ask: Ask, keys: Sequence[Key]) -> bool:
-        """Take in the answer to a probe, an anchor or a look, as soon as it came.
-
-        Returns:
-            Whether the page is to be kept and delivered when its turn comes.
-        """
-        if ask.turn != self.turn or self.end_reason is not None:
+    def saw(self, ask: Ask, keys: Sequence[Key] | None, shown: Shown = None) -> bool:
+        """Take in an answer as soon as it came."""
+        if ask.turn != self.turn or self.end_reason is not None or self.change is not None:
             return False
+        if ask.purpose == "page" or keys is None:
+            return ask.keep
         if ask.purpose == "anchor":
             self.saw_anchor(keys)
         elif ask.purpose == "look":
             self.saw_look(ask.number, keys)
+        elif ask.number == 1 and ask.keep and self.setup.auto and shown is not None:
+            # Page 1 shows where page 2 begins: go on by cursor, keeping page 1.
+            if isinstance(shown, Cursor):
+                self.change = Change(None, shown)
+            else:
+                self.bad_link = shown
         else:
             self.saw_probe(ask, keys)
-        return ask.keep and bool(keys) and ask.turn == self.turn
+        hold = bool(keys or self.claimed or self.change)
+        return ask.keep and hold and ask.turn == self.turn
+
+    def refused(self, ask: Ask, error: KB4Error) -> bool:
+        """Take in that the server does not know page numbers (any more)."""
+        first = ask.purpose == "anchor" or (ask.number == 1 and ask.purpose == "probe")
+        if not (first and is_refusal(error) and self.setup.auto and self.first_error is None):
+            return False
+        if ask.turn == self.turn:
+            self.change = Change(error)
+        return True
 
     def saw_anchor(self, keys: Sequence[Key]) -> None:
         """The page before the place of resuming: did it move meanwhile?"""
@@ -174,9 +173,7 @@ class NumberedListing:
             self.read_again()
             return
         self.previous, self.previous_keys = edges, frozenset(keys)
-        self.index.add(keys, again=True)
-        # If this one page is all that was delivered, everything delivered is known again.
-        self.blind = self.blind and len(keys) < self.rows
+        self.delivery.anchored(keys)
         if edges is not None:
             self.tails[number] = edges
             self.seen[edges] = number
@@ -185,6 +182,11 @@ class NumberedListing:
     def saw_probe(self, ask: Ask, keys: Sequence[Key]) -> None:
         """A page asked in order to find the end."""
         number, edges = ask.number, edges_of(keys)
+        if number == 1:
+            self.alone = False
+            self.setup.habits.modes.setdefault(self.setup.resource, "number")
+        if number == 2 and ask.keep and self.begins_again(edges):
+            return
         if ask.keep and self.is_repeat(number, edges):
             # Two equal probes: nothing above the lower one is certain, so go on page by page.
             self.search.stopped = self.walking = True
@@ -196,6 +198,8 @@ class NumberedListing:
         self.note(number, len(keys), edges if ask.keep else None)
         if edges is not None:
             self.tails[number] = edges
+            if ask.keep:
+                self.kept_probes.add(number)
         self.finish_reading()
 
     def saw_look(self, number: int, keys: Sequence[Key]) -> None:
@@ -225,6 +229,8 @@ class NumberedListing:
             IncompleteListingError: The page repeats another.
         """
         number, edges = self.position, edges_of(keys)
+        if number == 2 and self.claimed and self.begins_again(edges):
+            return []
         if self.is_repeat(number, edges):
             if self.walking or self.claimed:
                 raise self.incomplete("page_repeated")
@@ -240,7 +246,7 @@ class NumberedListing:
         kept = min(number, self.search.lo)
         self.tails = {page: tail for page, tail in self.tails.items() if page >= kept}
         self.unquiet = self.unquiet or self.overlaps(keys)
-        keep = self.fresh(keys)
+        keep = self.delivery.choose(keys, self.previous_keys)
         self.before_cut = self.previous
         if keys:
             self.previous, self.previous_keys = edges, frozenset(keys)
@@ -254,6 +260,9 @@ class NumberedListing:
             self.first_rows = rows
         if not self.search.saw(number, rows):
             self.unquiet = self.search.stopped = True
+        if self.setup.unsure and number == 1 and rows > self.size:
+            # It gives more than was asked for, so it does not page: this is everything.
+            self.search.short = self.search.full_seen = True
         if edges is not None:
             self.seen[edges] = min(number, self.seen.get(edges, number))
 
@@ -261,24 +270,20 @@ class NumberedListing:
         """Whether the page shares a record with the page before it."""
         return not self.previous_keys.isdisjoint(key for key in keys if key is not None)
 
-    def fresh(self, keys: Sequence[Key]) -> list[int] | None:
-        """Choose the records to deliver, and remember them."""
-        # The rest of a page that max_items had cut: what was delivered of it is known by its edges.
-        again = self.turn > 1 or bool(self.cut and self.index.edges)
-        keep = self.index.fresh(keys, neighbours=self.previous_keys, again=again)
-        if self.cut and not self.index.edges:
-            keep = list(range(min(self.cut, len(keys)), len(keys)))
-        self.cut = 0
-        if self.max_items is not None:
-            room = self.max_items - self.rows
-            chosen = range(len(keys)) if keep is None else keep
-            if len(chosen) > room:
-                keep = list(chosen[:room])
-                self.cut = 0 if not keep else keep[-1] + 1
-        kept = keys if keep is None else [keys[index] for index in keep]
-        self.index.add(kept, again=again)
-        self.rows += len(kept)
-        return keep
+    def begins_again(self, edges: Edges | None) -> bool:
+        """Whether page 2 begins like page 1: the server ignores page numbers."""
+        first = next((edge for edge, number in self.seen.items() if number == 1), None)
+        if edges is None or first is None or edges[0] != first[0]:
+            return False
+        if self.setup.unsure and self.is_repeat(2, edges) and self.first_rows != self.size:
+            # Nothing else can be meant where page 1 was not full: page 1 was everything.
+            self.search.short = self.search.full_seen = True
+            self.finish_reading()
+            return True
+        if self.setup.auto and self.first_error is None:
+            self.change = Change(self.incomplete("page_repeated"))
+            return True
+        return False
 
     def is_repeat(self, number: int, edges: Edges | None) -> bool:
         """Whether a lower page of this reading began, ended and counted the same."""
@@ -291,9 +296,8 @@ class NumberedListing:
 
     def shrink_pages(self) -> None:
         """Start over with the page size the server keeps to; what was delivered stays delivered."""
-        if self.blind or not self.index.complete:
-            raise self.incomplete("no_proof")
-        self.size = self.first_rows
+        self.delivery.begin_again(self.position)
+        self.size = self.setup.habits.sizes[self.setup.resource] = self.first_rows
         self.begin_again()
 
     def lost(self, ask: Ask) -> None:
@@ -301,13 +305,18 @@ class NumberedListing:
         if ask.turn == self.turn and ask.purpose in {"page", "probe"}:
             self.search.lost(ask.number)
 
+    def stuck_at(self, number: int) -> bool:
+        """Whether the listing cannot go on, because that page could not be had."""
+        # A page beyond the proven end, which failed as a probe, is nobody's loss.
+        waiting = self.looks or self.recount == "wanted"
+        return not waiting and self.search.failed == number
+
     # -- the end of a reading ---------------------------------------------------------------------
 
     def finish_reading(self) -> None:
         """Once every page of this reading was delivered, look again, read again, or end."""
-        if self.max_items is not None and (
-            self.rows >= self.max_items or self.position > self.search.cap
-        ):
+        partial = self.setup.max_items is not None
+        if self.delivery.full or (partial and self.position > self.search.cap):
             self.end_reason = "max_items"
             return
         if self.claimed and self.position > self.claimed:
@@ -319,8 +328,11 @@ class NumberedListing:
         end = self.search.lo if self.unquiet and self.search.stopped else self.search.end
         if self.claimed or end is None or self.position <= end:
             return
-        again_anyway = self.unquiet or (self.verify == "full" and self.reading == 1)
-        if again_anyway or end <= 1 or self.verify == "none" or self.max_items is not None:
+        if self.short_of_count():
+            return
+        verify = self.setup.verify
+        again_anyway = self.unquiet or (verify == "full" and self.reading == 1)
+        if again_anyway or end <= 1 or verify == "none" or partial:
             self.end_reading()
             return
         tail = self.tails.get(end)
@@ -329,49 +341,40 @@ class NumberedListing:
 
     def end_reading(self) -> None:
         """Decide whether the reading proves that everything was read."""
-        if self.unquiet or (self.verify == "full" and self.reading == 1 and self.search.lo):
+        if self.unquiet or (self.setup.verify == "full" and self.reading == 1 and self.search.lo):
             self.read_again()
             return
         reason = self.search.reason
-        if reason == "empty_page" and 0 < self.server_limit == self.rows:
+        if reason == "empty_page" and 0 < self.setup.server_limit == self.rows:
             raise self.incomplete("server_limit")
         self.end_reason = reason
 
     def read_again(self) -> None:
         """Begin another reading, in which only records not delivered yet are kept."""
-        self.moves += self.unquiet
-        if self.moves >= READINGS:
-            raise self.incomplete("never_quiet")
-        if self.blind or not self.index.complete:
-            raise self.incomplete("no_proof")
+        self.delivery.read_again(self.position, moved=self.unquiet)
         end, full_seen = self.search.lo, self.search.full_seen
-        self.reading += 1
         self.begin_again()
         self.search.full_seen = full_seen
         self.search.hints = [end, end + 1, end - 1]
 
     def begin_again(self) -> None:
         """Forget what is known of pages; what was delivered stays known."""
-        self.turn += 1
         self.position = 1
         self.search = self.new_search()
         self.unquiet = self.walking = False
         self.looks = []
         self.previous, self.previous_keys = None, frozenset()
-        self.seen, self.tails, self.repeats = {}, {}, set()
-
-    def incomplete(self, reason: IncompleteReason) -> IncompleteListingError:
-        """The error of a listing that cannot prove its end."""
-        return incomplete(reason, self.rows, self.position)
+        self.seen, self.tails, self.repeats, self.kept_probes = {}, {}, set(), set()
 
     # -- where to go on ---------------------------------------------------------------------------
 
     def place(self) -> Place:
         """The place behind what was delivered so far; it can be proven again from there."""
-        search, edges = self.search, self.index.edges
+        search, delivery = self.search, self.delivery
         again = self.reading > 1 or self.unquiet
-        cut = 0 if again else self.cut
+        cut = 0 if again else delivery.cut
         last = self.before_cut if cut else self.previous
+        edges = delivery.edges(again=again)
         return Place(
             number=1 if again else self.position - bool(cut),
             cut=cut,
@@ -380,14 +383,9 @@ class NumberedListing:
             full_seen=search.full_seen,
             size=self.size,
             rows=self.rows,
-            # A later reading puts edges between these: its places keep a copy of their own.
-            edges=list(edges) if again else edges,
+            edges=edges,
             edges_known=len(edges),
             moved=again and self.rows > 0,
             last=None if again else last,
-            blind=self.blind or not self.index.complete,
+            blind=not delivery.repeatable,
         )
-
-    def done(self) -> Place:
-        """The place of a listing that ended: nothing is left to ask."""
-        return Place(rows=self.rows, end_reason=self.end_reason, size=self.size)

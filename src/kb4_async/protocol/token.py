@@ -12,10 +12,11 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from kb4_async.errors import CheckpointMismatchError, ConfigurationError
 from kb4_async.protocol import codec
+from kb4_async.protocol.cursors import Cursor
 from kb4_async.protocol.drift import Edge
 from kb4_async.protocol.endpoints import MAX_PER_PAGE
 from kb4_async.protocol.ends import EndReason
@@ -39,10 +40,13 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place in a listing read by page number.
+    """A place in a listing.
 
     Attributes:
         number: The next page to deliver.
+        mode: How the listing is paged. ``lo``, ``hi`` and ``full_seen`` are of page numbers,
+            ``anchor`` is of cursors.
+        anchor: Where the page before ``number`` begins.
         lo: The highest page known to have rows.
         hi: The lowest page known to be empty, or None.
         full_seen: A page of exactly ``per_page`` rows was seen.
@@ -58,6 +62,8 @@ class Place:
     """
 
     number: int = 1
+    mode: Literal["number", "cursor"] = "number"
+    anchor: Cursor | None = None
     lo: int = 0
     hi: int | None = None
     full_seen: bool = False
@@ -85,7 +91,8 @@ def write_token(identity: Identity, place: Place) -> str:
         "scope": dict(identity.scope),
         "query": dict(identity.query),
         "per_page": identity.per_page,
-        "mode": "number",
+        "mode": place.mode,
+        "anchor": None if place.anchor is None else [place.anchor.value, place.anchor.link],
         "number": place.number,
         "lo": place.lo,
         "hi": place.hi,
@@ -142,9 +149,11 @@ def read_place(state: dict[str, Any]) -> Place:
         last = (first_key, last_key, int(last_rows))
     if state["end"] is not None and state["end"] not in get_args(EndReason):
         raise ValueError(state["end"])
-    hi = state["hi"]
+    hi, anchor = state["hi"], state["anchor"]
     place = Place(
         number=int(state["number"]),
+        mode=state["mode"],
+        anchor=None if anchor is None else Cursor(str(anchor[0]), link=bool(anchor[1])),
         lo=int(state["lo"]),
         hi=None if hi is None else int(hi),
         full_seen=bool(state["full"]),
@@ -160,6 +169,8 @@ def read_place(state: dict[str, Any]) -> Place:
     )
     if place.number < 1 or place.rows < 0 or not 0 <= place.size <= MAX_PER_PAGE:
         raise ValueError(place)
+    if place.mode == "cursor" and place.number > 1 and place.anchor is None:
+        raise ValueError(place)
     return place
 
 
@@ -171,7 +182,7 @@ def unpack(token: str) -> dict[str, Any]:
         text = token.removeprefix(PREFIX)
         packed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
         state: dict[str, Any] = codec.decode(zlib.decompress(packed))
-        if state["v"] != VERSION or state["mode"] != "number":
+        if state["v"] != VERSION or state["mode"] not in {"number", "cursor"}:
             raise ValueError
     except UNPACKABLE as error:
         raise ConfigurationError(NOT_OURS) from error

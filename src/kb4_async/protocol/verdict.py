@@ -109,13 +109,13 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Read ``Retry-After`` (seconds, or an HTTP date) as seconds from now.
 
     Args:
-        headers: Response headers, names as sent or in lower case.
+        headers: Response headers, names in lower case.
         now: Seconds since the epoch; only for the date form.
 
     Returns:
         Seconds, at least 0; None where the header is missing or makes no sense.
     """
-    text = headers.get("Retry-After", headers.get("retry-after", "")).strip()
+    text = headers.get("retry-after", "").strip()
     if text.isascii() and text.replace(".", "", 1).isdigit():
         seconds = float(text)
         return seconds if math.isfinite(seconds) else None

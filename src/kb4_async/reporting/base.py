@@ -10,12 +10,13 @@ from kb4_async.errors import ConfigurationError
 from kb4_async.protocol import codec
 from kb4_async.protocol.asks import Verify
 from kb4_async.protocol.endpoints import MAX_PER_PAGE, Endpoint, check_per_page
+from kb4_async.protocol.habits import Habits
 from kb4_async.protocol.page import Content, Page
 from kb4_async.protocol.request import Request, fill_path
 from kb4_async.protocol.token import Identity, Place
 from kb4_async.runtime.engine import Tally
 from kb4_async.runtime.listing import Listing
-from kb4_async.runtime.source import Source, Spec
+from kb4_async.runtime.source import Recount, Source, Spec
 from kb4_async.runtime.turnstile import Rank
 
 R = TypeVar("R")
@@ -70,6 +71,7 @@ class Noun(Generic[R]):
         endpoint: Endpoint | None = None,
         scope: Mapping[str, str | int] | None = None,
         count: int | None = None,
+        recount: Recount | None = None,
     ) -> Listing[Any]:
         """Check the arguments and make a listing; no request is made.
 
@@ -83,6 +85,7 @@ class Noun(Generic[R]):
             endpoint: The row of the table, if not the noun's own.
             scope: The parent's key.
             count: Records there are, as a parent's record says.
+            recount: How to ask for that again.
 
         Raises:
             ConfigurationError: A filter, value or size that the API does not know.
@@ -110,10 +113,13 @@ class Noun(Generic[R]):
             prefetch=prefetch,
             verify=verify,
             count=count,
+            recount=recount if count is not None else None,
             start=start,
         )
         if start is not None:
-            spec.machine(None)  # a wrong token is told here, not at the first page
+            spec.machine(
+                Habits(), self.source.paging
+            )  # a wrong token is told here, not at the first page
         return Listing(self.source, spec)
 
     async def one(self, values: Mapping[str, str | int], filters: Mapping[str, object]) -> R:

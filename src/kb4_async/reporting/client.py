@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from kb4_async.errors import ConfigurationError
 from kb4_async.events import Observer
-from kb4_async.options import ClientOptions, Limits, Retry, Timeout
+from kb4_async.options import ClientOptions, Limits, Paging, Retry, Timeout
 from kb4_async.protocol.address import reporting_address
 from kb4_async.protocol.credential import Secret, check_secret
 from kb4_async.reporting.account import AccountNoun
@@ -50,6 +50,8 @@ class ReportingClient:
         retry: Attempts and time of a failing request.
         timeout: Times of one attempt.
         max_pause: Longest pause after a 429, in seconds, that is waited for.
+        paging: ``auto`` reads by page number and changes to cursors when the server shows one,
+            refuses ``page`` or ignores it; ``number`` and ``cursor`` never change.
         session: Your own ``aiohttp.ClientSession``, which is never closed here. Its middlewares do
             not run on these requests.
         ssl: An SSL context, for a private certificate authority.
@@ -79,6 +81,7 @@ class ReportingClient:
         retry: Retry | None = None,
         timeout: Timeout | None = None,
         max_pause: float = 1800.0,
+        paging: Paging = "auto",
         session: aiohttp.ClientSession | None = None,
         ssl: ssl_module.SSLContext | None = None,
         trust_env: bool = False,
@@ -92,6 +95,7 @@ class ReportingClient:
             retry=retry or Retry(),
             timeout=timeout or Timeout(),
             max_pause=max_pause,
+            paging=paging,
         )
 
         def build() -> Engine:
@@ -110,7 +114,7 @@ class ReportingClient:
             limiter = Limiter(state, options.limits, max_pause=options.max_pause)
             return Engine(transport, limiter, options, observer=on_event)
 
-        self.source = Source(build, max_concurrency)
+        self.source = Source(build, max_concurrency, paging)
         self.account = AccountNoun(self.source)
         self.users = UsersNoun(self.source)
         self.groups = GroupsNoun(self.source)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import email.utils
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -145,20 +146,19 @@ def inspect_users(found: int) -> Check:
     )
 
 
-def inspect_limits(kb: ReportingClient, headers: dict[str, str]) -> Check:
+def inspect_limits(kb: ReportingClient, headers: Mapping[str, str]) -> Check:
     """Say which limits hold, and what the server says of its own."""
     windows = kb.options.limits.stack
     ours = ", ".join(f"{w.requests} requests in {w.seconds:g} s" for w in windows)
-    lower = {name.lower(): value for name, value in headers.items()}
-    theirs = lower.get("x-ratelimit-limit")
+    theirs = headers.get("x-ratelimit-limit")
     said = f"the server says {theirs}" if theirs else "the server says nothing of its own"
     return Check("limits", "ok", f"at most {ours}; {said}")
 
 
-def inspect_clock(headers: dict[str, str], now: datetime) -> Check:
+def inspect_clock(headers: Mapping[str, str], now: datetime) -> Check:
     """Compare this machine's clock with the server's ``Date``."""
     try:
-        server = email.utils.parsedate_to_datetime(headers.get("Date", ""))
+        server = email.utils.parsedate_to_datetime(headers.get("date", ""))
     except ValueError:
         return Check("clock", "warning", "the server sent no date", "")
     skew = (now - server).total_seconds()

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -35,13 +35,13 @@ class Fetched(Generic[T]):
         value: What the caller's ``read`` made of the body.
         request_id: The server's ``X-Request-Id``, where one came.
         attempts: Attempts made.
-        headers: Response headers.
+        headers: Response headers, names in lower case.
     """
 
     value: T
     request_id: str | None
     attempts: int
-    headers: dict[str, str]
+    headers: Mapping[str, str]
 
 
 @dataclass(slots=True)
@@ -136,7 +136,7 @@ class Engine:
                         failure = error
                     else:
                         request_id = self.request_id(answer)
-                        return Fetched(value, request_id, attempt, dict(answer.headers))
+                        return Fetched(value, request_id, attempt, answer.headers)
             spent += took
             delay = self.delay(attempt)
             if attempt >= self.retry.max_attempts or spent + delay > self.retry.max_elapsed:
@@ -220,7 +220,7 @@ class Engine:
 
     def refusal(self, request: Request, answer: Answer) -> Refusal:
         """An answer other than 200, for its message."""
-        location = answer.headers.get("Location", "").partition("?")[0]
+        location = answer.headers.get("location", "").partition("?")[0]
         return Refusal(
             answer.status,
             f"{request.method} {request.path} at {self.transport.base_url}",

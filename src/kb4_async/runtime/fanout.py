@@ -59,6 +59,7 @@ class MergedStream(Handover, Generic[R]):
         self.failed: list[ChildFailure] = []
         self.ready: deque[tuple[Page[R], asyncio.Event]] = deque()
         self.places = asyncio.Semaphore(OPEN_CHILDREN)
+        self.first_came = asyncio.Event()
         self.tasks: set[asyncio.Task[None]] = set()
         self.spawn(self.open_children(), "kb4 children")
 
@@ -90,6 +91,8 @@ class MergedStream(Handover, Generic[R]):
                 async for child in children:
                     await self.places.acquire()
                     self.spawn(self.follow(child), f"kb4 {child.spec.path}")
+                    # The first goes ahead alone, so that how the server pages is learned once.
+                    await self.first_came.wait()
         except Exception as error:  # the parents' error is the consumer's
             self.fail(error)
 
@@ -100,6 +103,7 @@ class MergedStream(Handover, Generic[R]):
                 async for page in pages:
                     taken = asyncio.Event()
                     self.ready.append((page, taken))
+                    self.first_came.set()
                     self.wake()
                     # The next page is decoded only when this one was taken: memory stays bounded.
                     await taken.wait()
@@ -111,6 +115,7 @@ class MergedStream(Handover, Generic[R]):
         except Exception as error:  # a defect must reach the consumer, not vanish in a task
             self.fail(error)
         finally:
+            self.first_came.set()
             self.places.release()
 
     async def next(self) -> Page[R]:

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from kb4_async.errors import ClientClosedError
+from kb4_async.options import Paging
 from kb4_async.protocol.asks import Ask, Verify
 from kb4_async.protocol.endpoints import Endpoint
-from kb4_async.protocol.paging import NumberedListing
+from kb4_async.protocol.habits import Habits
+from kb4_async.protocol.modes import begin
+from kb4_async.protocol.reader import Reader, Setup
 from kb4_async.protocol.request import Request
 from kb4_async.protocol.token import Identity, read_token
 from kb4_async.runtime.engine import Engine
@@ -27,18 +30,22 @@ class Source:
     Args:
         build: Makes the engine, inside the running loop.
         max_concurrency: Bound on the client's pages in memory.
+        paging: How listings are paged.
 
     Attributes:
         scope: Owns tasks.
         pool: Bounds pages in memory.
-        sizes: Page sizes the server was seen to keep to, by resource.
+        habits: How the server pages, as far as was learned.
     """
 
-    def __init__(self, build: Callable[[], Engine], max_concurrency: int) -> None:
+    def __init__(
+        self, build: Callable[[], Engine], max_concurrency: int, paging: Paging = "auto"
+    ) -> None:
         self.build = build
         self.scope = Scope()
         self.pool = PagePool(max_concurrency)
-        self.sizes: dict[str, int] = {}
+        self.paging: Paging = paging
+        self.habits = Habits()
         self.closed = False
         self.opened: Engine | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -103,6 +110,19 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Recount:
+    """How a parent is asked again for the number of its children.
+
+    Attributes:
+        request: What is asked.
+        read: Finds the count in the answer's body; None where it has none.
+    """
+
+    request: Request
+    read: Callable[[bytes], int | None]
+
+
+@dataclass(frozen=True, slots=True)
 class Spec:
     """One listing: what is asked and how it is read.
 
@@ -116,6 +136,7 @@ class Spec:
         prefetch: Pages fetched ahead of the consumer.
         verify: ``tail``, ``full`` or ``none``.
         count: Number of records as a parent's record gives it; None where unknown.
+        recount: How to ask for ``count`` again.
         start: Resume token.
     """
 
@@ -128,6 +149,7 @@ class Spec:
     prefetch: int
     verify: Verify
     count: int | None = None
+    recount: Recount | None = None
     start: str | None = None
 
     @property
@@ -135,27 +157,33 @@ class Spec:
         """What a resume token of this listing belongs to."""
         return Identity(self.endpoint.resource, self.scope, self.query, self.per_page)
 
-    def machine(self, known_size: int | None) -> NumberedListing:
+    def machine(self, habits: Habits, paging: Paging) -> Reader:
         """The state machine of one iteration.
 
         Args:
-            known_size: Page size this server was seen to keep to, if smaller than asked for.
+            habits: How the server pages, as far as is known.
+            paging: How the client was told to page.
 
         Raises:
             CheckpointMismatchError: ``start`` belongs to another listing.
             ConfigurationError: ``start`` is no token.
         """
-        place = None if self.start is None else read_token(self.start, self.identity)
-        return NumberedListing(
-            per_page=min(self.per_page, known_size or self.per_page),
+        row = self.endpoint
+        setup = Setup(
+            per_page=min(self.per_page, habits.sizes.get(row.resource, self.per_page)),
             count=self.count,
+            recount=self.recount is not None,
             max_items=self.max_items,
             verify=self.verify,
-            server_limit=self.endpoint.limited(self.query),
-            place=place,
+            server_limit=row.limited(self.query),
+            unsure=row.paging == "unsure",
+            resource=row.resource,
+            habits=habits,
+            auto=paging == "auto",
         )
+        place = None if self.start is None else read_token(self.start, self.identity)
+        return begin(setup, paging, row.paging, place)
 
     def request(self, ask: Ask) -> Request:
         """The request of one page."""
-        query = {**self.query, "page": str(ask.number), "per_page": str(ask.per_page)}
-        return Request("GET", self.path, query)
+        return Request("GET", self.path, ask.query(self.query))

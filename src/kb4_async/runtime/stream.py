@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, Literal, TypeVar
 
 from kb4_async.errors import (
@@ -24,6 +25,8 @@ from kb4_async.events import ListingRepaired
 from kb4_async.protocol import codec, token
 from kb4_async.protocol.asks import Ask
 from kb4_async.protocol.codec import Key
+from kb4_async.protocol.cursors import shown_cursor
+from kb4_async.protocol.modes import changed
 from kb4_async.protocol.page import Content, Page, choose, complete
 from kb4_async.runtime.engine import Fetched, Tally
 from kb4_async.runtime.handover import Handover
@@ -41,6 +44,25 @@ Form = Literal["items", "raw"]
 FINAL = (AuthenticationError, RateLimitError, ClientClosedError)
 
 log = logging.getLogger("kb4_async")
+
+
+#: What only compares, and so may wait for pages.
+CHECKING = frozenset({"look", "count", "proof"})
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What was read of a page when it came.
+
+    Attributes:
+        array: The JSON array of its records.
+        cursor: ``pagination.next_cursor`` of an envelope.
+        keys: The records' keys; None where they are read in the page's turn.
+    """
+
+    array: bytes
+    cursor: object
+    keys: Sequence[Key] | None
 
 
 @dataclass(slots=True)
@@ -86,8 +108,7 @@ class PageStream(Handover, Generic[R]):
         self.spec = spec
         self.form = form
         self.rank = rank
-        resource = spec.endpoint.resource
-        self.machine = spec.machine(source.sizes.get(resource))
+        self.machine = spec.machine(source.habits, source.paging)
         self.read_keys = codec.key_reader(*spec.endpoint.keys)
         self.turn, self.reading = self.machine.turn, self.machine.reading
         self.held: dict[int, Held] = {}
@@ -137,16 +158,14 @@ class PageStream(Handover, Generic[R]):
 
     def take_page(self) -> Page[R] | None:
         """Deliver pages that are there until one brings something new."""
-        machine = self.machine
-        while machine.end_reason is None:
+        while (machine := self.machine).end_reason is None:
             number = machine.position
             held = self.held.pop(number, None)
             if held is None:
-                # A page beyond the proven end, which failed as a probe, is nobody's loss.
-                wanted = not machine.looks
-                if wanted and number in self.page_errors and machine.search.failed == number:
+                if number in self.page_errors and machine.stuck_at(number):
                     raise self.page_errors[number]
                 self.pump()
+                machine = self.machine
                 if machine.end_reason is None and machine.position not in self.held:
                     return None
                 continue  # pumping began another reading, or found the end
@@ -214,6 +233,7 @@ class PageStream(Handover, Generic[R]):
             scope=spec.scope,
             number=self.machine.position,
             end_reason=self.machine.end_reason,
+            expected=self.machine.expected,
             request_id=None,
             attempts=0,
             endpoint=spec.endpoint,
@@ -227,9 +247,9 @@ class PageStream(Handover, Generic[R]):
 
     def pump(self) -> None:
         """Start whatever may be under way now and is not."""
-        machine = self.machine
         if self.stopped or self.error is not None or self.source.closed:
             return
+        machine = self.machine = changed(self.machine)
         asks = machine.asks(self.spec.prefetch)
         self.notice_turn()
         for ask in asks:
@@ -258,8 +278,6 @@ class PageStream(Handover, Generic[R]):
         for ask, task in self.tasks.items():
             if ask.turn != machine.turn:
                 task.cancel()
-        if machine.size < self.spec.per_page:
-            self.source.sizes[self.spec.endpoint.resource] = machine.size
         self.drop()
         if machine.reading != self.reading:
             self.reading = machine.reading
@@ -289,18 +307,17 @@ class PageStream(Handover, Generic[R]):
 
     async def fetch(self, ask: Ask, place: Place | None, *, attempt: int, strict: bool) -> None:
         """Fetch one page and take in what came."""
-        rank = self.rank if ask.purpose != "look" else max(self.rank, Rank.CHECKS)
-        # Pages are decoded when their turn comes (that is kinder to the CPU's caches and to
-        # memory); what is needed at once, or was unreadable before, is read whole now.
-        inspect = strict or ask.purpose != "page"
+        rank = max(self.rank, Rank.CHECKS) if ask.purpose in CHECKING else self.rank
+        fetch = partial(self.source.engine.fetch, rank=rank, attempt=attempt, tally=self.tally)
         try:
-            fetched = await self.source.engine.fetch(
-                self.spec.request(ask),
-                self.inspect if inspect else self.frame,
-                rank=rank,
-                attempt=attempt,
-                tally=self.tally,
-            )
+            if ask.purpose == "count" and self.spec.recount is not None:
+                recount = self.spec.recount
+                self.counted(ask, (await fetch(recount.request, recount.read)).value)
+                return
+            # Pages are decoded when their turn comes (that is kinder to the CPU's caches and to
+            # memory); what is needed at once, or was unreadable before, is read whole now.
+            read = partial(self.read, whole=strict or ask.purpose != "page")
+            fetched = await fetch(self.spec.request(ask), read)
         except KB4Error as error:
             self.failed(ask, error)
         except Exception as error:  # a defect: it must reach the consumer, not vanish in a task
@@ -308,34 +325,38 @@ class PageStream(Handover, Generic[R]):
         else:
             self.arrived(ask, fetched, place)
 
-    def frame(self, body: bytes) -> tuple[bytes, Sequence[Key] | None]:
-        """Read a body's frame only."""
-        return codec.read_array(body, self.spec.endpoint.keys), None
-
-    def inspect(self, body: bytes) -> tuple[bytes, Sequence[Key] | None]:
-        """Read a body whole: its array, proven to be JSON, and its keys."""
-        array = codec.read_array(body, self.spec.endpoint.keys)
+    def read(self, body: bytes, *, whole: bool) -> Received:
+        """Read a body's frame; or whole, so that its array is proven to be JSON."""
+        array, cursor = codec.read_frame(body, self.spec.endpoint.keys)
+        if not whole:
+            return Received(array, cursor, None)
         codec.split(array)
-        return array, self.read_keys(array)
+        return Received(array, cursor, self.read_keys(array))
 
-    def arrived(
-        self,
-        ask: Ask,
-        fetched: Fetched[tuple[bytes, Sequence[Key] | None]],
-        place: Place | None,
-    ) -> None:
+    def arrived(self, ask: Ask, fetched: Fetched[Received], place: Place | None) -> None:
         """Take in a page, and hold it if its turn is to come."""
         self.tasks.pop(ask, None)
         if self.stopped or self.error is not None or ask.turn != self.machine.turn:
             return
-        array, keys = fetched.value
-        hold = ask.keep
+        received = fetched.value
+        url = f"{self.source.engine.transport.base_url}/{self.spec.path}"
         try:
-            if ask.purpose != "page" and keys is not None:
-                hold = self.machine.saw(ask, keys)
-            if hold:
-                held = Held(array, fetched.request_id, fetched.attempts, place)
+            shown = shown_cursor(received.cursor, fetched.headers, url)
+            if self.machine.saw(ask, received.keys, shown):
+                held = Held(received.array, fetched.request_id, fetched.attempts, place)
                 self.held[ask.number] = held
+            self.pump()
+        except KB4Error as error:
+            self.fail(error)
+        self.wake()
+
+    def counted(self, ask: Ask, count: int | None) -> None:
+        """Take in the parent's count."""
+        self.tasks.pop(ask, None)
+        if self.stopped or self.error is not None or ask.turn != self.machine.turn:
+            return
+        try:
+            self.machine.recounted(count)
             self.pump()
         except KB4Error as error:
             self.fail(error)
@@ -346,15 +367,22 @@ class PageStream(Handover, Generic[R]):
         self.tasks.pop(ask, None)
         if self.stopped or self.error is not None or ask.turn != self.machine.turn:
             return
-        if isinstance(error, FINAL) or ask.purpose in {"anchor", "look"}:
-            self.fail(error)
+        try:
+            refused = not isinstance(error, FINAL) and self.machine.refused(ask, error)
+        except KB4Error as other:  # paging the other way, what was delivered could not be told
+            self.fail(other)
             return
-        self.machine.lost(ask)
-        self.page_errors[ask.number] = error
-        for other, task in list(self.tasks.items()):
-            if other.number > ask.number:
-                task.cancel()
+        if not refused:
+            if isinstance(error, FINAL) or ask.purpose not in {"page", "probe"}:
+                self.fail(error)
+                return
+            self.machine.lost(ask)
+            self.page_errors[ask.number] = self.machine.blame(error)
+            for other_ask, task in list(self.tasks.items()):
+                if other_ask.number > ask.number:
+                    task.cancel()
         self.pump_safely()
+        self.wake()
 
     # -- ending -----------------------------------------------------------------------------------
 

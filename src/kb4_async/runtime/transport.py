@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer, whole."""
+    """An HTTP answer, whole; names of headers are in lower case, repeated ones joined by commas."""
 
     status: int
     headers: Mapping[str, str]
@@ -29,7 +29,7 @@ class Answer:
     @property
     def request_id(self) -> str | None:
         """``X-Request-Id``, where one came."""
-        return self.headers.get("X-Request-Id")
+        return self.headers.get("x-request-id")
 
 
 class NoAnswerError(Exception):
@@ -132,7 +132,7 @@ class Transport:
                 middlewares=(no_resend,),
             ) as response:
                 headers_came = True
-                return Answer(response.status, response.headers, await response.read())
+                return Answer(response.status, plain(response.headers), await response.read())
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             timed_out = isinstance(error, TimeoutError)
             raise NoAnswerError(describe(error), sent=False, timed_out=timed_out) from error
@@ -149,6 +149,15 @@ class Transport:
         """Close the session if it is ours."""
         if self.owned and not self.session.closed:
             await self.session.close()
+
+
+def plain(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers for those who do not know aiohttp (RFC 9110, 5.3: repeated ones are one list)."""
+    found: dict[str, str] = {}
+    for sent, value in headers.items():
+        name = sent.lower()
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
 
 
 def describe(error: BaseException) -> str:

@@ -1,0 +1,296 @@
+"""Reading a listing by cursor: one request in flight, each answer saying where the next begins.
+
+The lack of a cursor ends a listing only where the server is known to show cursors. If it showed
+none yet, page 1 is asked again for one row less than it had: a server that pages by cursor must
+then show one.
+
+Pages are read one after another, so a row inserted meanwhile can at most come twice. What escapes:
+where a server's cursors are mere offsets, a row deleted before the place of reading pushes another
+one out of sight. ``verify="full"`` reads everything twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kb4_async.errors import IncompleteListingError, KB4Error
+from kb4_async.protocol.asks import Ask, Edges, Purpose, edges_of
+from kb4_async.protocol.codec import Key
+from kb4_async.protocol.cursors import FIRST, Cursor
+from kb4_async.protocol.delivery import Delivery
+from kb4_async.protocol.ends import PAGE_CAP, EndReason
+from kb4_async.protocol.reader import Change, Reader, Setup, Shown, is_refusal
+from kb4_async.protocol.token import Place
+
+
+class CursorListing(Reader):
+    """The state machine of one listing read by cursor.
+
+    Pages are counted from 1 here, though the server does not number them.
+
+    Args:
+        setup: The listing.
+        place: Where to go on.
+        delivery: What was delivered already, where another reader began.
+        shown: The cursor that page 1, asked by number, showed; page 1 is still to be delivered.
+    """
+
+    def __init__(
+        self,
+        setup: Setup,
+        place: Place | None = None,
+        delivery: Delivery | None = None,
+        shown: Cursor | None = None,
+    ) -> None:
+        place = place or Place(size=setup.per_page)
+        super().__init__(setup, place, delivery)
+        #: Where each page begins that is not delivered yet, and the one before.
+        self.cursors: dict[int, Cursor] = {1: FIRST}
+        self.asked = {FIRST}
+        #: Pages that have come, and the last of all once it is known.
+        self.arrived = self.position - 1
+        self.last: int | None = None
+        self.failed: int | None = None
+        self.ending: IncompleteListingError | None = None
+        self.first_rows: int | None = None
+        self.proving = False
+        self.brought = 0
+        #: Edges of the page before the position, and of all pages of this reading.
+        self.previous: Edges | None = place.last
+        self.previous_keys: frozenset[Key] = frozenset()
+        self.before_cut: Edges | None = None
+        self.seen: set[Edges] = set()
+        self.anchored = self.position == 1
+        if place.anchor is not None:
+            self.cursors[self.position - 1] = place.anchor
+            self.asked.add(place.anchor)
+        if shown is not None:
+            self.arrived = 1
+            self.follow(2, shown)
+        if place.moved and self.end_reason is None:
+            self.unquiet = True
+            self.read_again()
+
+    # -- what to ask ------------------------------------------------------------------------------
+
+    def asks(self, ahead: int) -> list[Ask]:
+        """The one thing that may be under way now."""
+        if self.end_reason is not None or self.change is not None or self.failed is not None:
+            return []
+        if not self.anchored:
+            return [self.ask(self.position - 1, "anchor", keep=False)]
+        if self.ending is not None:
+            raise self.ending
+        if self.proving:
+            smaller = (self.first_rows or 2) - 1
+            return [Ask(1, smaller, "proof", self.turn, keep=False, cursor=FIRST)]
+        if self.recount == "wanted":
+            return [self.ask(0, "count", keep=False)]
+        number = self.arrived + 1
+        if self.last is not None or number >= self.position + ahead:
+            return []
+        if number > PAGE_CAP:
+            raise self.incomplete("page_cap")
+        return [self.ask(number, "probe" if number == 1 else "page")]
+
+    def ask(self, number: int, purpose: Purpose = "page", *, keep: bool = True) -> Ask:
+        """One page of the present reading."""
+        return Ask(number, self.size, purpose, self.turn, keep, self.cursors.get(number))
+
+    def requests_left(self) -> int | None:
+        """Requests still to come: known only at the end, or by a count."""
+        if self.end_reason is not None or self.last is not None:
+            return 0
+        if self.expected is None:
+            return None
+        return max(0, -(-self.expected // self.size) - self.arrived)
+
+    # -- what an answer means ---------------------------------------------------------------------
+
+    def saw(self, ask: Ask, keys: Sequence[Key] | None, shown: Shown = None) -> bool:
+        """Take in an answer as soon as it came."""
+        if ask.turn != self.turn or self.end_reason is not None or self.change is not None:
+            return False
+        if ask.purpose == "anchor":
+            self.saw_anchor(keys or (), shown)
+        elif ask.purpose == "proof":
+            self.saw_proof(len(keys or ()), ask.per_page, shown)
+        elif ask.number == self.arrived + 1:
+            self.arrived = ask.number
+            if ask.number == 1:
+                self.first_rows = len(keys or ())
+            self.follow(ask.number + 1, shown)
+            self.finish_reading()
+        return ask.keep
+
+    def follow(self, number: int, shown: Shown) -> None:
+        """Learn where the next page begins, or that there is none."""
+        habits = self.setup.habits
+        if isinstance(shown, IncompleteListingError):
+            self.ending = shown
+        elif shown is None:
+            self.last = number - 1
+            if not self.shows() and not self.count_met(ahead=True):
+                self.proving = self.first_rows != 1
+                if not self.proving:
+                    self.unproven()
+        else:
+            habits.shown = True
+            habits.modes[self.setup.resource] = "cursor"
+            if shown in self.asked:
+                self.ending = self.incomplete("cursor_repeated")
+            self.asked.add(shown)
+            self.cursors[number] = shown
+
+    def shows(self) -> bool:
+        """Whether the lack of a cursor means the end here."""
+        habits, rows = self.setup.habits, self.first_rows
+        known = habits.modes.get(self.setup.resource) == "cursor"
+        # One row cannot be asked for in two pieces: then what other endpoints showed must do.
+        return known or rows == 0 or (rows == 1 and habits.shown)
+
+    def count_met(self, *, ahead: bool = False) -> bool:
+        """Whether the records are as many as the count says, those of page 1 ahead included."""
+        rows = (self.first_rows or 0) if ahead and self.reading == 1 else self.rows
+        return self.count is not None and self.count == rows
+
+    def saw_proof(self, rows: int, per_page: int, shown: Shown) -> None:
+        """Page 1, asked again in two pieces: does the server show a cursor now?"""
+        self.proving = False
+        if isinstance(shown, Cursor):
+            self.setup.habits.shown = True
+            self.setup.habits.modes[self.setup.resource] = "cursor"
+        elif not (self.setup.unsure and rows > per_page):  # an answer that is never cut is whole
+            self.unproven()
+        self.finish_reading()
+
+    def unproven(self) -> None:
+        """The server gave no cursor, ever: that is no way to page."""
+        error = self.incomplete("no_proof")
+        if self.setup.auto and self.first_error is None:
+            self.change = Change(error)
+        elif isinstance(self.first_error, IncompleteListingError):
+            self.ending = self.first_error
+        else:
+            self.ending = error
+
+    def saw_anchor(self, keys: Sequence[Key], shown: Shown) -> None:
+        """The page before the place of resuming: did it move meanwhile?"""
+        self.anchored = True
+        first, last, rows = self.previous or (None, None, 0)
+        in_place = bool(keys) and keys[0] == first
+        if not (in_place and (keys[-1] == last if rows >= self.size else last in keys)):
+            self.unquiet = True
+            self.read_again()
+            return
+        self.delivery.anchored(keys)
+        self.previous, self.previous_keys = edges_of(keys), frozenset(keys)
+        self.first_rows = len(keys)
+        self.follow(self.position, shown)
+        self.finish_reading()
+
+    def refused(self, ask: Ask, error: KB4Error) -> bool:
+        """Take in that the server does not know cursors, or not this one any more."""
+        if not is_refusal(error):
+            return False
+        if ask.turn == self.turn and ask.purpose == "anchor":
+            self.anchored = self.unquiet = True  # a cursor that was forgotten: read all again
+            self.read_again()
+            return True
+        if ask.turn == self.turn and ask.purpose == "proof":
+            self.proving = False
+            self.unproven()
+            return True
+        if ask.number == 1 and self.setup.auto and self.first_error is None:
+            self.change = Change(error)
+            return True
+        return False
+
+    def take(self, keys: Sequence[Key]) -> list[int] | None:
+        """Deliver the page whose turn it is."""
+        edges = edges_of(keys)
+        if edges is not None and edges in self.seen:
+            raise self.incomplete("page_repeated")
+        self.unquiet = self.unquiet or not self.previous_keys.isdisjoint(
+            key for key in keys if key is not None
+        )
+        keep = self.delivery.choose(keys, self.previous_keys)
+        self.brought += len(keys) if keep is None else len(keep)
+        self.before_cut = self.previous
+        if keys:
+            self.previous, self.previous_keys = edges, frozenset(keys)
+        if edges is not None:
+            self.seen.add(edges)
+        self.cursors.pop(self.position - 2, None)
+        self.position += 1
+        self.finish_reading()
+        return keep
+
+    def lost(self, ask: Ask) -> None:
+        """A page could not be had: the chain ends there."""
+        if ask.turn == self.turn and ask.keep:
+            self.failed = ask.number
+
+    def stuck_at(self, number: int) -> bool:
+        """Whether the listing cannot go on, because that page could not be had."""
+        return self.failed == number
+
+    # -- the end of a reading ---------------------------------------------------------------------
+
+    def finish_reading(self) -> None:
+        """Once every page of this reading was delivered, read again, or end."""
+        if self.delivery.full:
+            self.end_reason = "max_items"
+            return
+        waiting = self.proving or self.ending is not None or self.change is not None
+        if waiting or self.last is None or self.position <= self.last:
+            return
+        if self.short_of_count():
+            return
+        # A second reading that brings nothing new has proven that nothing was missed, even where
+        # neighbouring pages share a record each time, as cursors that include their record do.
+        moved = self.unquiet and (self.reading == 1 or self.brought > 0)
+        if moved or (self.setup.verify == "full" and self.reading == 1 and self.rows):
+            self.read_again()
+            return
+        if 0 < self.setup.server_limit == self.rows:
+            self.ending = self.incomplete("server_limit")
+            return
+        self.end_reason = self.reason()
+
+    def reason(self) -> EndReason:
+        """What proves the end."""
+        if self.count_met():
+            return "count_met"
+        return "cursor_absent" if self.rows or self.setup.habits.shown else "empty_page"
+
+    def read_again(self) -> None:
+        """Begin another reading, in which only records not delivered yet are kept."""
+        self.delivery.read_again(self.position, moved=self.unquiet)
+        self.position, self.arrived, self.last = 1, 0, None
+        self.cursors, self.asked = {1: FIRST}, {FIRST}
+        self.unquiet, self.brought = False, 0
+        self.previous, self.previous_keys, self.seen = None, frozenset(), set()
+
+    # -- where to go on ---------------------------------------------------------------------------
+
+    def place(self) -> Place:
+        """The place behind what was delivered so far; it can be proven again from there."""
+        delivery = self.delivery
+        again = self.reading > 1 or self.unquiet
+        cut = 0 if again else delivery.cut
+        number = 1 if again else self.position - bool(cut)
+        edges = delivery.edges(again=again)
+        return Place(
+            mode="cursor",
+            number=number,
+            anchor=self.cursors.get(number - 1),
+            cut=cut,
+            size=self.size,
+            rows=self.rows,
+            edges=edges,
+            edges_known=len(edges),
+            moved=again and self.rows > 0,
+            last=None if again else (self.before_cut if cut else self.previous),
+            blind=not delivery.repeatable,
+        )

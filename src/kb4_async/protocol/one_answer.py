@@ -1,0 +1,77 @@
+"""Reading a listing that the API serves in one answer, without pages: a user's risk history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kb4_async.errors import KB4Error
+from kb4_async.protocol.asks import Ask, Purpose
+from kb4_async.protocol.codec import Key
+from kb4_async.protocol.reader import Reader, Shown
+from kb4_async.protocol.token import Place
+
+
+class OneAnswer(Reader):
+    """The state machine of a listing of one request.
+
+    Fewer rows than the API's limit prove the end, as a short page does.
+    """
+
+    failed = False
+    over_limit = False
+
+    def asks(self, ahead: int) -> list[Ask]:
+        """The one request."""
+        del ahead
+        if self.over_limit:
+            raise self.incomplete("server_limit")
+        return [] if self.end_reason or self.failed else [self.ask(1)]
+
+    def ask(self, number: int, purpose: Purpose = "page", *, keep: bool = True) -> Ask:
+        """The one request, which names no page."""
+        return Ask(number, 0, purpose, self.turn, keep)
+
+    def saw(self, ask: Ask, keys: Sequence[Key] | None, shown: Shown = None) -> bool:
+        """Keep the answer; a cursor in it means nothing here."""
+        del keys, shown
+        return ask.keep
+
+    def take(self, keys: Sequence[Key]) -> list[int] | None:
+        """Deliver the answer."""
+        keep = self.delivery.choose(keys, frozenset())
+        self.position += 1
+        if self.delivery.full:
+            self.end_reason = "max_items"
+        elif len(keys) < self.setup.server_limit:
+            self.end_reason = "short_page"
+        else:
+            self.over_limit = True
+        return keep
+
+    def refused(self, ask: Ask, error: KB4Error) -> bool:
+        """There is no other way."""
+        del ask, error
+        return False
+
+    def lost(self, ask: Ask) -> None:
+        """The answer could not be had."""
+        del ask
+        self.failed = True
+
+    def stuck_at(self, number: int) -> bool:
+        """Whether the answer could not be had."""
+        return self.failed and number == self.position
+
+    def requests_left(self) -> int | None:
+        """One, or none."""
+        return int(self.end_reason is None and self.position == 1)
+
+    def finish_reading(self) -> None:
+        """There is one reading."""
+
+    def place(self) -> Place:
+        """Before or behind the one answer; or within it, where ``max_items`` cut it."""
+        cut = self.rows if self.over_limit else self.delivery.cut
+        if self.end_reason is not None and not cut:
+            return self.done()
+        return Place(rows=self.rows, cut=cut, size=self.size)

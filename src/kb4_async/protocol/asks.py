@@ -29,6 +29,7 @@ class Ask:
         turn: Changes whenever the listing is begun again; answers of an earlier turn are void.
         keep: The answer is delivered when its turn comes.
         cursor: Where the page begins, instead of its number.
+        elsewhere: Asked of the account's users instead, whose rows are of no interest here.
     """
 
     number: int
@@ -37,6 +38,7 @@ class Ask:
     turn: int
     keep: bool = True
     cursor: Cursor | None = None
+    elsewhere: bool = False
 
     def query(self, filters: Mapping[str, str]) -> dict[str, str]:
         """The query that asks for it.

@@ -2,7 +2,7 @@
 
 The lack of a cursor ends a listing only where the server is known to show cursors. If it showed
 none yet, page 1 is asked again for one row less than it had: a server that pages by cursor must
-then show one.
+then show one. A single row cannot be halved, so one of the account's users is asked for instead.
 
 Pages are read one after another, so a row inserted meanwhile can at most come twice. What escapes:
 where a server's cursors are mere offsets, a row deleted before the place of reading pushes another
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kb4_async.errors import IncompleteListingError, KB4Error
+from kb4_async.errors import IncompleteListingError, IncompleteReason, KB4Error
 from kb4_async.protocol.asks import Ask, Edges, Purpose, edges_of
 from kb4_async.protocol.codec import Key
 from kb4_async.protocol.cursors import FIRST, Cursor
@@ -51,7 +51,7 @@ class CursorListing(Reader):
         self.arrived = self.position - 1
         self.last: int | None = None
         self.failed: int | None = None
-        self.ending: IncompleteListingError | None = None
+        self.ending: IncompleteListingError | IncompleteReason | None = None
         self.first_rows: int | None = None
         self.proving = False
         self.brought = 0
@@ -80,10 +80,11 @@ class CursorListing(Reader):
         if not self.anchored:
             return [self.ask(self.position - 1, "anchor", keep=False)]
         if self.ending is not None:
-            raise self.ending
+            return self.give_up()
         if self.proving:
-            smaller = (self.first_rows or 2) - 1
-            return [Ask(1, smaller, "proof", self.turn, keep=False, cursor=FIRST)]
+            smaller = max(1, (self.first_rows or 0) - 1)
+            alone = self.first_rows == 1
+            return [Ask(1, smaller, "proof", self.turn, False, FIRST, elsewhere=alone)]  # noqa: FBT003  # keep
         if self.recount == "wanted":
             return [self.ask(0, "count", keep=False)]
         number = self.arrived + 1
@@ -92,6 +93,14 @@ class CursorListing(Reader):
         if number > PAGE_CAP:
             raise self.incomplete("page_cap")
         return [self.ask(number, "probe" if number == 1 else "page")]
+
+    def give_up(self) -> list[Ask]:
+        """Ask nothing more; once everything that came is delivered, say why."""
+        if self.position <= self.arrived:
+            return []
+        if isinstance(self.ending, IncompleteListingError):
+            raise self.ending
+        raise self.incomplete(self.ending or "no_proof")
 
     def ask(self, number: int, purpose: Purpose = "page", *, keep: bool = True) -> Ask:
         """One page of the present reading."""
@@ -130,15 +139,12 @@ class CursorListing(Reader):
             self.ending = shown
         elif shown is None:
             self.last = number - 1
-            if not self.shows() and not self.count_met(ahead=True):
-                self.proving = self.first_rows != 1
-                if not self.proving:
-                    self.unproven()
+            self.proving = not self.shows() and not self.count_met(ahead=True)
         else:
             habits.shown = True
             habits.modes[self.setup.resource] = "cursor"
             if shown in self.asked:
-                self.ending = self.incomplete("cursor_repeated")
+                self.ending = "cursor_repeated"
             self.asked.add(shown)
             self.cursors[number] = shown
 
@@ -146,7 +152,7 @@ class CursorListing(Reader):
         """Whether the lack of a cursor means the end here."""
         habits, rows = self.setup.habits, self.first_rows
         known = habits.modes.get(self.setup.resource) == "cursor"
-        # One row cannot be asked for in two pieces: then what other endpoints showed must do.
+        # A single row cannot be asked for in two pieces: then what other endpoints showed must do.
         return known or rows == 0 or (rows == 1 and habits.shown)
 
     def count_met(self, *, ahead: bool = False) -> bool:
@@ -159,20 +165,20 @@ class CursorListing(Reader):
         self.proving = False
         if isinstance(shown, Cursor):
             self.setup.habits.shown = True
-            self.setup.habits.modes[self.setup.resource] = "cursor"
+            if self.first_rows != 1:
+                self.setup.habits.modes[self.setup.resource] = "cursor"
         elif not (self.setup.unsure and rows > per_page):  # an answer that is never cut is whole
             self.unproven()
         self.finish_reading()
 
     def unproven(self) -> None:
         """The server gave no cursor, ever: that is no way to page."""
-        error = self.incomplete("no_proof")
         if self.setup.auto and self.first_error is None:
-            self.change = Change(error)
+            self.change = Change(self.incomplete("no_proof"))
         elif isinstance(self.first_error, IncompleteListingError):
-            self.ending = self.first_error
+            self.ending = self.first_error.reason
         else:
-            self.ending = error
+            self.ending = "no_proof"
 
     def saw_anchor(self, keys: Sequence[Key], shown: Shown) -> None:
         """The page before the place of resuming: did it move meanwhile?"""
@@ -254,7 +260,7 @@ class CursorListing(Reader):
             self.read_again()
             return
         if 0 < self.setup.server_limit == self.rows:
-            self.ending = self.incomplete("server_limit")
+            self.ending = "server_limit"
             return
         self.end_reason = self.reason()
 

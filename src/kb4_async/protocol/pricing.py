@@ -80,13 +80,11 @@ def ask_all(rows: int, per_page: int, cap: int, verify: Verify, *, counted: bool
             machine.take(held.pop(machine.position))
             continue
         # The most urgent first; kept pages are asked for until they are taken.
-        asks = (ask for ask in machine.asks(1) if not (ask.keep and ask.number in held))
-        ask = next(asks, None)
-        if ask is not None:
-            requests += 1
-            keys = answer(ask)
-            if ask.purpose == "page" or machine.saw(ask, keys):
-                held[ask.number] = keys
+        ask = next(a for a in machine.asks(1) if not (a.keep and a.number in held))
+        requests += 1
+        keys = answer(ask)
+        if ask.purpose == "page" or machine.saw(ask, keys):
+            held[ask.number] = keys
     return requests
 
 

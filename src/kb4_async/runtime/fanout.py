@@ -10,13 +10,14 @@ from typing import Any, Generic, Literal, TypeVar
 
 from kb4_async.errors import IncompleteListingError, KB4Error
 from kb4_async.protocol.page import Page
+from kb4_async.runtime.assembly import Form
 from kb4_async.runtime.engine import Tally
 from kb4_async.runtime.handover import ChildFailure, Handover
 from kb4_async.runtime.iterators import PageIterator, RecordIterator
 from kb4_async.runtime.listing import Listing
 from kb4_async.runtime.scope import cancel
 from kb4_async.runtime.source import Source
-from kb4_async.runtime.stream import FINAL, Form
+from kb4_async.runtime.stream import FINAL
 
 R = TypeVar("R")
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Generic, TypeVar
 
 from kb4_async.protocol.page import Page
+from kb4_async.runtime.assembly import Form
 from kb4_async.runtime.engine import Tally
 from kb4_async.runtime.iterators import PageIterator, RecordIterator
 from kb4_async.runtime.source import Source, Spec
-from kb4_async.runtime.stream import Form, PageStream
+from kb4_async.runtime.stream import PageStream
 from kb4_async.runtime.turnstile import Rank
 
 R = TypeVar("R")

@@ -11,7 +11,7 @@ from typing import TypeVar
 from kb4_async.errors import ClientClosedError
 from kb4_async.options import Paging
 from kb4_async.protocol.asks import Ask, Verify
-from kb4_async.protocol.endpoints import Endpoint
+from kb4_async.protocol.endpoints import USERS, Endpoint
 from kb4_async.protocol.habits import Habits
 from kb4_async.protocol.modes import begin
 from kb4_async.protocol.reader import Reader, Setup
@@ -186,4 +186,6 @@ class Spec:
 
     def request(self, ask: Ask) -> Request:
         """The request of one page."""
+        if ask.elsewhere:
+            return Request("GET", USERS.path, ask.query({}))
         return Request("GET", self.path, ask.query(self.query))

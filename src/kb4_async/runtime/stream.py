@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Generic, Literal, TypeVar
+from typing import Generic, TypeVar
 
 from kb4_async.errors import (
     AuthenticationError,
@@ -22,12 +20,21 @@ from kb4_async.errors import (
     RateLimitError,
 )
 from kb4_async.events import ListingRepaired
-from kb4_async.protocol import codec, token
+from kb4_async.protocol import token
 from kb4_async.protocol.asks import Ask
-from kb4_async.protocol.codec import Key
 from kb4_async.protocol.cursors import shown_cursor
 from kb4_async.protocol.modes import changed
-from kb4_async.protocol.page import Content, Page, choose, complete
+from kb4_async.protocol.page import Page
+from kb4_async.runtime.assembly import (
+    Form,
+    Held,
+    Received,
+    make_last_page,
+    make_page,
+    open_page,
+    read_page,
+    release,
+)
 from kb4_async.runtime.engine import Fetched, Tally
 from kb4_async.runtime.handover import Handover
 from kb4_async.runtime.pool import Place
@@ -37,49 +44,14 @@ from kb4_async.runtime.turnstile import Rank
 
 R = TypeVar("R")
 
-#: What the consumer wants of a page, and so what is made of it when its turn comes.
-Form = Literal["items", "raw"]
-
 #: Errors that every other page would meet too: nothing more is asked after one of them.
 FINAL = (AuthenticationError, RateLimitError, ClientClosedError)
-
-log = logging.getLogger("kb4_async")
-
 
 #: What only compares, and so may wait for pages.
 CHECKING = frozenset({"look", "count", "proof"})
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
-    """What was read of a page when it came.
-
-    Attributes:
-        array: The JSON array of its records.
-        cursor: ``pagination.next_cursor`` of an envelope.
-        keys: The records' keys; None where they are read in the page's turn.
-    """
-
-    array: bytes
-    cursor: object
-    keys: Sequence[Key] | None
-
-
-@dataclass(slots=True)
-class Held:
-    """A page that waits for its turn, as bytes.
-
-    Attributes:
-        array: The JSON array of its records.
-        request_id: The server's ``X-Request-Id``.
-        attempts: Attempts it took.
-        place: Its place in the client's page pool; None for a head page or kept probe.
-    """
-
-    array: bytes
-    request_id: str | None
-    attempts: int
-    place: Place | None
+log = logging.getLogger("kb4_async")
 
 
 class PageStream(Handover, Generic[R]):
@@ -109,7 +81,6 @@ class PageStream(Handover, Generic[R]):
         self.form = form
         self.rank = rank
         self.machine = spec.machine(source.habits, source.paging)
-        self.read_keys = codec.key_reader(*spec.endpoint.keys)
         self.turn, self.reading = self.machine.turn, self.machine.reading
         self.held: dict[int, Held] = {}
         self.tasks: dict[Ask, asyncio.Task[None]] = {}
@@ -170,7 +141,7 @@ class PageStream(Handover, Generic[R]):
                     return None
                 continue  # pumping began another reading, or found the end
             try:
-                content, keys = self.open(held.array)
+                content, keys = open_page(held.array, self.spec.endpoint, self.form)
             except DecodeError as error:
                 # The frame was whole but the inside is not JSON: a failed attempt like others.
                 release(held)
@@ -186,62 +157,10 @@ class PageStream(Handover, Generic[R]):
             self.pump()
             content.rows = len(keys) if content.keep is None else len(content.keep)
             if content.rows:
-                return self.page(number, content, held, before)
+                return make_page(self.spec, number, content, held, (before, self.machine.place()))
         self.ended = True
         self.shut()
-        return self.last_page()
-
-    def open(self, array: bytes) -> tuple[Content, Sequence[Key]]:
-        """Decode or split a page, and read its keys."""
-        if self.form == "raw":
-            raw = codec.split(array)
-            return Content(array, raw=raw), self.read_keys(array)
-        items = codec.items_of(array)
-        keys = self.spec.endpoint.keys
-        if len(keys) > 1:
-            return Content(array, items=items), [codec.key_of(item, keys) for item in items]
-        key = keys[0]
-        return Content(array, items=items), [codec.plain_key(item.get(key)) for item in items]
-
-    def page(self, number: int, content: Content, held: Held, before: token.Place) -> Page[R]:
-        """Make the page that is handed out."""
-        spec = self.spec
-        if content.items is not None:
-            content.items = list(choose(content.items, content.keep))
-            complete(content.items, spec.endpoint, spec.scope)
-        elif content.raw is not None:
-            content.raw = choose(content.raw, content.keep)
-        return Page(
-            resource=spec.endpoint.resource,
-            scope=spec.scope,
-            number=number,
-            end_reason=None,
-            request_id=held.request_id,
-            attempts=held.attempts,
-            endpoint=spec.endpoint,
-            content=content,
-            identity=spec.identity,
-            place=before,
-            next_place=self.machine.place(),
-        )
-
-    def last_page(self) -> Page[R]:
-        """The page that ends every complete listing."""
-        spec, done = self.spec, self.machine.done()
-        return Page(
-            resource=spec.endpoint.resource,
-            scope=spec.scope,
-            number=self.machine.position,
-            end_reason=self.machine.end_reason,
-            expected=self.machine.expected,
-            request_id=None,
-            attempts=0,
-            endpoint=spec.endpoint,
-            content=Content(),
-            identity=spec.identity,
-            place=done,
-            next_place=done,
-        )
+        return make_last_page(self.spec, self.machine)
 
     # -- the fetchers' side -----------------------------------------------------------------------
 
@@ -316,7 +235,8 @@ class PageStream(Handover, Generic[R]):
                 return
             # Pages are decoded when their turn comes (that is kinder to the CPU's caches and to
             # memory); what is needed at once, or was unreadable before, is read whole now.
-            read = partial(self.read, whole=strict or ask.purpose != "page")
+            whole = (strict or ask.purpose != "page") and not ask.elsewhere
+            read = partial(read_page, endpoint=self.spec.endpoint, whole=whole)
             fetched = await fetch(self.spec.request(ask), read)
         except KB4Error as error:
             self.failed(ask, error)
@@ -324,14 +244,6 @@ class PageStream(Handover, Generic[R]):
             self.fail(error)
         else:
             self.arrived(ask, fetched, place)
-
-    def read(self, body: bytes, *, whole: bool) -> Received:
-        """Read a body's frame; or whole, so that its array is proven to be JSON."""
-        array, cursor = codec.read_frame(body, self.spec.endpoint.keys)
-        if not whole:
-            return Received(array, cursor, None)
-        codec.split(array)
-        return Received(array, cursor, self.read_keys(array))
 
     def arrived(self, ask: Ask, fetched: Fetched[Received], place: Place | None) -> None:
         """Take in a page, and hold it if its turn is to come."""
@@ -413,9 +325,3 @@ class PageStream(Handover, Generic[R]):
         """The consumer left; returns when every fetcher has ended."""
         self.stop()
         await cancel(list(self.tasks.values()))
-
-
-def release(held: Held) -> None:
-    """Give a page's place in the pool back."""
-    if held.place is not None:
-        held.place.give_back()

@@ -34,8 +34,10 @@ from kb4_async.events import (
     RequestFinished,
     RetryScheduled,
 )
-from kb4_async.export.manifest import ExportReport, Gap, ResourceReport
-from kb4_async.export.resources import DEFAULT_RESOURCES
+from kb4_async.export.estimate import ResourcePlan
+from kb4_async.export.manifest import Difference, ExportReport, Gap, ResourceReport
+from kb4_async.export.plan import ExportPlan, PlanTiming, Saving, plan_export
+from kb4_async.export.resources import DEFAULT_RESOURCES, ON_REQUEST
 from kb4_async.export.runner import export_account
 from kb4_async.options import Limits, Retry, Timeout, Window
 from kb4_async.protocol.address import REGIONS
@@ -75,6 +77,7 @@ from kb4_async.version import VERSION as __version__
 
 __all__ = [
     "DEFAULT_RESOURCES",
+    "ON_REQUEST",
     "REGIONS",
     "APIError",
     "APITimeoutError",
@@ -89,10 +92,12 @@ __all__ = [
     "ConfigurationError",
     "DecodeError",
     "Diagnosis",
+    "Difference",
     "EachOptions",
     "Enrollment",
     "EnrollmentUser",
     "Event",
+    "ExportPlan",
     "ExportProgress",
     "ExportReport",
     "ExportStarted",
@@ -114,6 +119,7 @@ __all__ = [
     "PageIterator",
     "PermissionDeniedError",
     "PhishingCampaign",
+    "PlanTiming",
     "Policy",
     "QuotaExhaustedError",
     "RateLimitError",
@@ -122,10 +128,12 @@ __all__ = [
     "RecordIterator",
     "ReportingClient",
     "RequestFinished",
+    "ResourcePlan",
     "ResourceReport",
     "Retry",
     "RetryScheduled",
     "RiskScore",
+    "Saving",
     "SecurityTest",
     "SecurityTestCategory",
     "SecurityTestSummary",
@@ -142,4 +150,5 @@ __all__ = [
     "__version__",
     "diagnose",
     "export_account",
+    "plan_export",
 ]

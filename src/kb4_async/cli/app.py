@@ -8,6 +8,7 @@ import typer
 
 from kb4_async import __version__
 from kb4_async.cli.exporting import export
+from kb4_async.cli.planning import plan
 from kb4_async.cli.reading import doctor, get, list_records
 from kb4_async.cli.simulating import demo, simulate
 
@@ -44,6 +45,7 @@ def options(
 
 
 app.command()(export)
+app.command()(plan)
 app.command("list")(list_records)
 app.command()(get)
 app.command()(doctor)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from kb4_async import DEFAULT_RESOURCES, ExportReport, export_account
+from kb4_async import DEFAULT_RESOURCES, ON_REQUEST, ExportReport, export_account
 from kb4_async.cli.progress import ExportView, print_summary
 from kb4_async.cli.running import (
     COMPLETE,
@@ -29,7 +29,9 @@ from kb4_async.cli.running import (
 Resources = Annotated[
     list[str] | None,
     typer.Option(
-        "--resource", help=f"Export only this; repeatable: {', '.join(DEFAULT_RESOURCES)}."
+        "--resource",
+        help=f"Export only this; repeatable: {', '.join(DEFAULT_RESOURCES)}; "
+        f"on request: {', '.join(ON_REQUEST)}.",
     ),
 ]
 MembersMode = Annotated[
@@ -41,6 +43,9 @@ def export(
     dest: Annotated[Path, typer.Argument(help="A folder of its own; made if it does not exist.")],
     resource: Resources = None,
     members: MembersMode = "fetched",
+    verify: Annotated[
+        str, typer.Option(help="tail (look at last pages again), full (read twice) or none.")
+    ] = "tail",
     fresh: Annotated[bool, typer.Option(help="Replace an earlier export there.")] = False,
     region: Region = None,
     base_url: BaseUrl = None,
@@ -61,6 +66,7 @@ def export(
                     dest,
                     resources=resource,
                     members=members,  # type: ignore[arg-type]  # checked by export_account
+                    verify=verify,  # type: ignore[arg-type]  # checked by export_account
                     fresh=fresh,
                     on_event=view,
                 )
@@ -88,8 +94,8 @@ def report_code(report: ExportReport) -> int:
         return COMPLETE
     errors = [{gap.error for gap in entry.gaps} for entry in report.resources.values()]
     found = set().union(*errors)
-    # Members without groups to read them of are a consequence, not a finding of their own.
-    denied = {"PermissionDeniedError", "GroupsIncomplete"}
+    # Children without parents to read them of are a consequence, not a finding of their own.
+    denied = {"PermissionDeniedError", "ParentsIncomplete"}
     if "AuthenticationError" in found or all(e and e <= denied for e in errors):
         return CREDENTIALS
     return QUOTA if "QuotaExhaustedError" in found else INCOMPLETE

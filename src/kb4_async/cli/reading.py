@@ -32,7 +32,14 @@ def list_records(
     ] = None,
     status: Annotated[str | None, typer.Option(help="Short for --filter status=...")] = None,
     group: Annotated[
-        list[str] | None, typer.Option(help="For members: only of this group; repeatable.")
+        list[str] | None,
+        typer.Option(help="Of members and group_risk_history: only this group; repeatable."),
+    ] = None,
+    test: Annotated[
+        list[str] | None, typer.Option(help="Of recipients: only this test; repeatable.")
+    ] = None,
+    user: Annotated[
+        list[str] | None, typer.Option(help="Of user_risk_history: only this user; repeatable.")
     ] = None,
     max_items: Annotated[int | None, typer.Option(help="Most records in all.")] = None,
     per_page: Annotated[int, typer.Option(help="Page size, 1 to 500.")] = 500,
@@ -46,13 +53,14 @@ def list_records(
     async def work() -> None:
         async with connect(region, base_url, limit, max_concurrency) as kb:
             if resource == "account":
-                if filters or status or group or max_items is not None:
-                    msg = "account is one record: it takes no filter, --group or --max-items."
+                if filters or status or group or test or user or max_items is not None:
+                    msg = "account is one record: it takes no filter, parent or --max-items."
                     raise ConfigurationError(msg)
                 print_bytes((await kb.account.page()).json_lines())
                 return
             given = read_filters([*(filters or ()), *([f"status={status}"] if status else ())])
-            listing = open_listing(kb, resource, given, group, max_items, per_page)
+            parents = {"group": group, "test": test, "user": user}
+            listing = open_listing(kb, resource, given, parents, max_items, per_page)
             async with aclosing(listing.pages(form="raw")) as pages:
                 async for page in pages:
                     print_bytes(page.json_lines())
@@ -72,22 +80,30 @@ def read_filters(texts: list[str]) -> dict[str, Any]:
     return given
 
 
-def nouns(kb: ReportingClient) -> dict[str, Any]:
-    """The client's nouns by the names of their resources."""
+def methods(kb: ReportingClient) -> dict[str, tuple[Any, str | None]]:
+    """What lists each resource, and the option that names its parents."""
+    phishing, training = kb.phishing, kb.training
     return {
-        "users": kb.users,
-        "groups": kb.groups,
-        "enrollments": kb.training.enrollments,
-        "training_campaigns": kb.training.campaigns,
-        "phishing_campaigns": kb.phishing.campaigns,
+        "users": (kb.users.list, None),
+        "groups": (kb.groups.list, None),
+        "members": (kb.groups.members_each, "group"),
+        "enrollments": (training.enrollments.list, None),
+        "training_campaigns": (training.campaigns.list, None),
+        "phishing_campaigns": (phishing.campaigns.list, None),
+        "security_tests": (phishing.security_tests.list, None),
+        "recipients": (phishing.security_tests.recipients_each, "test"),
+        "store_purchases": (training.store_purchases.list, None),
+        "policies": (training.policies.list, None),
+        "account_risk_history": (kb.account.risk_history, None),
+        "group_risk_history": (kb.groups.risk_history_each, "group"),
+        "user_risk_history": (kb.users.risk_history_each, "user"),
     }
 
 
-def noun(kb: ReportingClient, resource: str, others: str) -> Any:  # noqa: ANN401  # of several kinds
-    """The noun of a resource, or an error that names those there are."""
-    known = nouns(kb)
+def pick(known: dict[str, Any], resource: str) -> Any:  # noqa: ANN401  # of several kinds
+    """What is known of a resource, or an error that names those there are."""
     if resource not in known:
-        msg = f"{resource!r} is not a resource: choose from {others}, {', '.join(known)}."
+        msg = f"{resource!r} is not a resource here: choose from account, {', '.join(known)}."
         raise ConfigurationError(msg)
     return known[resource]
 
@@ -96,32 +112,53 @@ def open_listing(
     kb: ReportingClient,
     resource: str,
     filters: dict[str, Any],
-    groups: list[str] | None,
+    parents: dict[str, list[str] | None],
     max_items: int | None,
     per_page: int,
 ) -> Any:  # noqa: ANN401  # a Listing of some record, or many
     """Make the listing of a resource as named on the command line."""
-    if resource == "members":
-        if filters or max_items is not None:
-            msg = "members takes --group, and neither filters nor --max-items."
+    method, parent = pick(methods(kb), resource)
+    for option, given in parents.items():
+        if given and option != parent:
+            goes = ", ".join(name for name, (_, own) in methods(kb).items() if own == option)
+            msg = f"--{option} goes with {goes}, not with {resource}."
             raise ConfigurationError(msg)
-        return kb.groups.members_each(groups, per_page=per_page)
-    if groups:
-        msg = "--group goes with members; to filter users use --filter group_id=..."
-        raise ConfigurationError(msg)
-    method = noun(kb, resource, "account, members").list
-    own = {"per_page", "max_items", "prefetch", "verify", "start"}
-    allowed = [name for name in inspect.signature(method).parameters if name not in own]
+    signature = inspect.signature(method).parameters
+    kinds = (inspect.Parameter.KEYWORD_ONLY,)
+    allowed = [n for n, p in signature.items() if p.kind in kinds and n != "on_error"]
     for name in filters:
         if name not in allowed:
             msg = f"{resource} has no filter {name!r}; it has: {', '.join(allowed) or 'none'}."
             raise ConfigurationError(msg)
-    return method(per_page=per_page, max_items=max_items, **filters)
+    if parent is None:
+        return method(per_page=per_page, max_items=max_items, **filters)
+    if max_items is not None:
+        msg = f"{resource} is of many listings side by side and takes no --max-items: use head."
+        raise ConfigurationError(msg)
+    return method(parents[parent] or None, per_page=per_page, **filters)
+
+
+def getters(kb: ReportingClient) -> dict[str, Any]:
+    """What gets one record of each resource."""
+    return {
+        "users": kb.users.get,
+        "groups": kb.groups.get,
+        "enrollments": kb.training.enrollments.get,
+        "training_campaigns": kb.training.campaigns.get,
+        "phishing_campaigns": kb.phishing.campaigns.get,
+        "security_tests": kb.phishing.security_tests.get,
+        "store_purchases": kb.training.store_purchases.get,
+        "policies": kb.training.policies.get,
+    }
 
 
 def get(
     resource: Annotated[str, typer.Argument(help="account, users, groups, ...")],
     record_id: Annotated[str | None, typer.Argument(metavar="ID", help="Not for account.")] = None,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option("--filter", "-f", help="NAME=VALUE, as campaign_type=callback; repeatable."),
+    ] = None,
     region: Region = None,
     base_url: BaseUrl = None,
 ) -> None:
@@ -135,11 +172,16 @@ def get(
                     raise ConfigurationError(msg)
                 print_bytes(to_json(await kb.account.get()))
                 return
-            method = noun(kb, resource, "account").get
+            method = pick(getters(kb), resource)
             if record_id is None:
                 msg = f"Which one? Give the id: kb4 get {resource} ID."
                 raise ConfigurationError(msg)
-            print_bytes(to_json(await method(record_id)))
+            given = read_filters(filters or [])
+            allowed = [n for n in inspect.signature(method).parameters if n in given]
+            if len(allowed) < len(given):
+                msg = f"One of {resource} takes none of these filters: {', '.join(given)}."
+                raise ConfigurationError(msg)
+            print_bytes(to_json(await method(record_id, **given)))
 
     run(work)
 

@@ -33,6 +33,21 @@ class Gap:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A count that the server gives and that differs from what arrived.
+
+    Attributes:
+        scope: Which part: ``{"group_id": 789}``.
+        counted: What the server counts, asked again where fewer arrived.
+        arrived: What its listing held, read to a proven end.
+    """
+
+    scope: Mapping[str, object]
+    counted: int
+    arrived: int
+
+
 @dataclass(slots=True)
 class ResourceReport:
     """One resource of an export.
@@ -45,8 +60,10 @@ class ResourceReport:
         requests: Attempts made.
         end_reasons: What proved the end of its listings, and how often.
         expected: Records expected, where the account gives a count; otherwise None.
-        repairs: Times a listing was read again because records moved.
+        repairs: Times a listing was read again, because records moved or as ``verify="full"`` asks.
         gaps: What is missing.
+        differences: Counts of the server that differ from what arrived. Fewer than counted is a
+            gap as well.
         output: What the sink says of the file: name, bytes, sha256.
         seconds: Time it took.
     """
@@ -60,6 +77,7 @@ class ResourceReport:
     expected: int | None = None
     repairs: int = 0
     gaps: list[Gap] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
     output: Position = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -76,6 +94,10 @@ class ResourceReport:
             "gaps": [
                 {"scope": dict(gap.scope), "error": gap.error, "message": gap.message}
                 for gap in self.gaps
+            ],
+            "differences": [
+                {"scope": dict(each.scope), "counted": each.counted, "arrived": each.arrived}
+                for each in self.differences
             ],
             "seconds": round(self.seconds, 3),
             **{name: value for name, value in self.output.items() if name != "rows"},

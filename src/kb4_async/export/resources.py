@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from kb4_async.errors import ConfigurationError
@@ -20,11 +20,26 @@ DEFAULT_RESOURCES = (
     "enrollments",
     "training_campaigns",
     "phishing_campaigns",
+    "security_tests",
+    "recipients",
+    "store_purchases",
+    "policies",
+    "account_risk_history",
 )
+#: What is exported only on request: derived data, and histories at a request or more a parent.
+ON_REQUEST = ("derived_members", "group_risk_history", "user_risk_history")
+#: The resources that others are read by.
+NEEDS: Mapping[str, str] = {
+    "members": "groups",
+    "recipients": "security_tests",
+    "derived_members": "users",
+    "group_risk_history": "groups",
+    "user_risk_history": "users",
+}
 
 
 def choose_resources(names: Iterable[str] | None, members: str) -> tuple[str, ...]:
-    """Check the chosen names; without any, everything.
+    """Check the chosen names; without any, the default ones.
 
     Raises:
         ConfigurationError: An unknown name, or a choice that cannot be made.
@@ -32,10 +47,11 @@ def choose_resources(names: Iterable[str] | None, members: str) -> tuple[str, ..
     if isinstance(names, str):
         names = (names,)
     chosen = DEFAULT_RESOURCES if names is None else tuple(dict.fromkeys(names))
-    unknown = [name for name in chosen if name not in DEFAULT_RESOURCES]
+    every = (*DEFAULT_RESOURCES, *ON_REQUEST)
+    unknown = [name for name in chosen if name not in every]
     if unknown or not chosen:
         what = f"{unknown[0]!r} is not a resource" if unknown else "No resource was chosen"
-        msg = f"{what}: choose from {', '.join(DEFAULT_RESOURCES)}."
+        msg = f"{what}: choose from {', '.join(every)}."
         raise ConfigurationError(msg)
     if members not in {"fetched", "derived"}:
         msg = f"members is 'fetched' or 'derived', not {members!r}."
@@ -43,10 +59,10 @@ def choose_resources(names: Iterable[str] | None, members: str) -> tuple[str, ..
     if members == "derived" and "members" in chosen and not {"users", "groups"} <= set(chosen):
         msg = "members='derived' is made of users and groups: export these two as well."
         raise ConfigurationError(msg)
-    return tuple(name for name in DEFAULT_RESOURCES if name in chosen)
+    return tuple(name for name in every if name in chosen)
 
 
 def dataset(name: str) -> Dataset:
     """What a sink is told of a resource."""
-    row = ENDPOINTS[name]
+    row = ENDPOINTS["members" if name == "derived_members" else name]
     return Dataset(name, row.key, row.parent)

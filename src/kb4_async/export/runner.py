@@ -12,6 +12,13 @@ from typing import Any
 
 from kb4_async.errors import AuthenticationError, KB4Error, SinkError
 from kb4_async.events import ExportStarted, Observer
+from kb4_async.export.children import (
+    read_group_histories,
+    read_members,
+    read_recipients,
+    read_tests,
+    read_user_histories,
+)
 from kb4_async.export.destination import (
     Claim,
     check_same_account,
@@ -19,19 +26,15 @@ from kb4_async.export.destination import (
     prepare_destination,
 )
 from kb4_async.export.manifest import ExportReport, Gap
-from kb4_async.export.membership import (
-    GroupBoard,
-    UserSpool,
-    derive_members,
-    fetch_members,
-    read_groups,
-    spool_users,
-)
-from kb4_async.export.resources import Members, choose_resources
-from kb4_async.export.step import Step, follow, write_account
+from kb4_async.export.membership import Derivation, UserSpool, derive_members
+from kb4_async.export.parents import Board, CampaignCounts, ParentOf, group_of, test_of, user_of
+from kb4_async.export.resources import NEEDS, Members, choose_resources
+from kb4_async.export.step import Step, Work, follow, write_account
 from kb4_async.export.writer import DatasetWriter, Worker
+from kb4_async.protocol.asks import Verify
 from kb4_async.protocol.page import Page
 from kb4_async.records import Account
+from kb4_async.reporting.base import check_verify
 from kb4_async.reporting.client import ReportingClient
 from kb4_async.runtime.engine import tell
 from kb4_async.sinks import JsonLinesSink, SinkFactory
@@ -43,6 +46,7 @@ async def export_account(
     *,
     resources: Iterable[str] | None = None,
     members: Members = "fetched",
+    verify: Verify = "tail",
     fresh: bool = False,
     on_event: Observer | None = None,
     sink: SinkFactory | None = None,
@@ -51,15 +55,18 @@ async def export_account(
 
     All resources are read side by side; members begin as soon as their groups are known. One
     failing resource, or one failing group, does not stop the rest: the report and the manifest
-    name it.
+    name it. Phishing campaigns and security tests are listed twice, for callback campaigns are only
+    listed by themselves. Counts that the server gives are compared with what arrived.
 
     Args:
         kb: The account's client.
         destination: A folder of its own; made if it does not exist.
-        resources: Names of resources; None for all.
+        resources: Names of resources; None for ``DEFAULT_RESOURCES``.
         members: ``fetched`` reads each group's members (one request or more a group); ``derived``
             takes them out of the users' own ``groups`` and fetches only groups whose number of
             members differs from ``member_count``.
+        verify: ``tail`` looks at the last page of each listing again, ``full`` reads every listing
+            twice, ``none`` looks at nothing; the manifest says which.
         fresh: Replace an earlier export of the same account.
         on_event: Called with ``ExportProgress`` after each page; must return at once.
         sink: Makes the sink of each dataset; JSON lines in ``destination`` if left out.
@@ -77,8 +84,9 @@ async def export_account(
     200 bytes a group.
     """
     names = choose_resources(resources, members)
+    check_verify(verify)
     folder, earlier = await asyncio.to_thread(inspect_destination, destination, names, fresh=fresh)
-    run = Run(kb, names, members, on_event)
+    run = Run(kb, names, members, verify, on_event)
     try:
         account = await run.read_account()
         check_same_account(folder, earlier, run.identity)
@@ -102,6 +110,7 @@ class Run:
         kb: The client.
         names: Resources to write.
         members: How members are had.
+        verify: How movement is looked for.
         observer: Told how each resource stands.
     """
 
@@ -110,17 +119,18 @@ class Run:
         kb: ReportingClient,
         names: tuple[str, ...],
         members: Members,
+        verify: Verify,
         observer: Observer | None,
     ) -> None:
         self.kb = kb
         self.names = names
         self.members = members
+        self.verify = verify
         self.worker = Worker()
         self.lock = Claim()
-        # Members need the groups, written or not.
-        needed = dict.fromkeys((*names, *(("groups",) if "members" in names else ())))
+        # What others are read by is read too, written or not.
+        needed = dict.fromkeys((*names, *(NEEDS[name] for name in names if name in NEEDS)))
         self.steps = {name: Step(name, kb, observer) for name in needed}
-        self.board = GroupBoard()
         self.identity: dict[str, Any] = {
             "name": None,
             "domains": None,
@@ -148,7 +158,11 @@ class Run:
         self.report = ExportReport(
             destination=folder,
             account=self.identity,
-            parameters={"resources": list(self.names), "members": self.members},
+            parameters={
+                "resources": list(self.names),
+                "members": self.members,
+                "verify": self.verify,
+            },
             resources={name: self.steps[name].report for name in self.names},
             started=self.started,
         )
@@ -157,23 +171,7 @@ class Run:
 
     async def all(self, account: Page[Account] | KB4Error, factory: SinkFactory) -> None:
         """Read every resource side by side."""
-        kb = self.kb
-        work: dict[str, Callable[[Step], Awaitable[None]]] = {
-            "account": partial(write_account, account),
-            "users": partial(follow, kb.users.list()),
-            "groups": partial(read_groups, self.board, kb.groups.list()),
-            "members": partial(fetch_members, self.board),
-            "enrollments": partial(follow, kb.training.enrollments.list()),
-            "training_campaigns": partial(follow, kb.training.campaigns.list()),
-            "phishing_campaigns": partial(follow, kb.phishing.campaigns.list()),
-        }
-        if "groups" in self.steps:
-            self.steps["groups"].at_end.append(self.board.close)
-        if "members" in self.names and self.members == "derived":
-            spool = UserSpool(self.worker)
-            self.steps["users"].at_end.append(spool.done.set)
-            work["users"] = partial(spool_users, spool, kb.users.list())
-            work["members"] = partial(derive_members, self.board, spool)
+        work = self.work(account)
         try:
             async with asyncio.TaskGroup() as tasks:
                 for name, step in self.steps.items():
@@ -182,6 +180,67 @@ class Run:
                     tasks.create_task(step.run(work[name]), name=f"kb4 export {name}")
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None  # a defect; what was whole is committed
+
+    def work(self, account: Page[Account] | KB4Error) -> dict[str, Work]:
+        """What each step does, once those that feed others are tied to them."""
+        kb, verify = self.kb, self.verify
+        groups, users = self.board("groups", group_of), self.board("users", user_of)
+        tests, counts = self.board("security_tests", test_of), CampaignCounts()
+        if "phishing_campaigns" in self.steps:
+            self.tie("phishing_campaigns", counts.add, counts.close)
+        else:
+            counts.close(whole=False)
+        campaigns, security_tests = kb.phishing.campaigns.list, kb.phishing.security_tests.list
+        both = [
+            security_tests(verify=verify),
+            security_tests(campaign_type="callback", verify=verify),
+        ]
+        work: dict[str, Work] = {
+            "account": partial(write_account, account),
+            "users": partial(follow, [kb.users.list(verify=verify)]),
+            "groups": partial(follow, [kb.groups.list(verify=verify)]),
+            "members": partial(read_members, groups, verify),
+            "enrollments": partial(follow, [kb.training.enrollments.list(verify=verify)]),
+            "training_campaigns": partial(follow, [kb.training.campaigns.list(verify=verify)]),
+            "phishing_campaigns": partial(
+                follow,
+                [campaigns(verify=verify), campaigns(campaign_type="callback", verify=verify)],
+            ),
+            "security_tests": partial(read_tests, both, tests, counts),
+            "recipients": partial(read_recipients, tests, counts, verify),
+            "store_purchases": partial(follow, [kb.training.store_purchases.list(verify=verify)]),
+            "policies": partial(follow, [kb.training.policies.list(verify=verify)]),
+            "account_risk_history": partial(follow, [kb.account.risk_history(verify=verify)]),
+            "group_risk_history": partial(read_group_histories, groups, verify),
+            "user_risk_history": partial(read_user_histories, users, verify),
+        }
+        if "members" in self.names and self.members == "derived":
+            spool = UserSpool(self.worker)
+            self.tie("users", spool.add, spool.close_list)
+            work["members"] = partial(derive_members, groups, spool, verify)
+        if "derived_members" in self.names:
+            derivation = Derivation(self.steps["derived_members"])
+            self.tie("users", derivation.add, derivation.close)
+            work["derived_members"] = derivation.run
+        return work
+
+    def board(self, name: str, parent_of: ParentOf) -> Board:
+        """A board that the step of that name fills, if anybody reads it."""
+        board = Board(parent_of)
+        wanted = name == "security_tests" or any(NEEDS.get(each) == name for each in self.names)
+        if name in self.steps and wanted:
+            self.tie(name, board.add, board.close)
+        return board
+
+    def tie(
+        self,
+        name: str,
+        tap: Callable[[Page[Any]], Awaitable[None]],
+        end: Callable[[bool], None],
+    ) -> None:
+        """Show a step's pages, and its end, to whoever derives from them."""
+        self.steps[name].taps.append(tap)
+        self.steps[name].at_end.append(end)
 
     async def end(self) -> None:
         """Say in the manifest how it ended."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
 from kb4_async.errors import KB4Error
 from kb4_async.events import ExportProgress, Observer
-from kb4_async.export.manifest import Gap, ResourceReport
+from kb4_async.export.manifest import Difference, Gap, ResourceReport
 from kb4_async.export.writer import DatasetWriter
+from kb4_async.protocol.codec import Key, key_of
 from kb4_async.protocol.page import Page
 from kb4_async.records import Account
 from kb4_async.reporting.client import ReportingClient
@@ -34,6 +35,8 @@ class Step:
         tally: Counts its requests.
         writer: Its dataset; None where the resource is only read for another's sake.
         requests_left: Requests still to come, as far as known.
+        taps: Shown each page before it is written: others may need what it holds.
+        at_end: Told that it has ended, and whether its listings came to a proven end.
     """
 
     def __init__(self, name: str, kb: ReportingClient, observer: Observer | None) -> None:
@@ -44,19 +47,19 @@ class Step:
         self.tally = Tally()
         self.writer: DatasetWriter | None = None
         self.requests_left: int | None = None
-        #: Called when it has ended, however: others may wait for what it makes known.
-        self.at_end: list[Callable[[], None]] = []
+        self.taps: list[Callable[[Page[Any]], Awaitable[None]]] = []
+        self.at_end: list[Callable[[bool], None]] = []
 
-    async def run(self, work: Callable[[Step], Awaitable[None]]) -> None:
+    async def run(self, work: Work) -> None:
         """Do the work; an error becomes a gap of this resource and stops no other."""
         clock = asyncio.get_running_loop().time
         began = clock()
-        proven = False
+        whole = False
         try:
             if self.writer is not None:
                 await self.writer.open()
             await work(self)
-            proven = not self.report.gaps
+            whole = True
         except KB4Error as error:
             self.gap({}, error)
         except Exception as error:  # a defect ends its own resource, not the export
@@ -65,9 +68,9 @@ class Step:
             self.report.gaps.append(Gap({}, type(error).__name__, message))
         finally:
             for call in self.at_end:
-                call()
+                call(whole)
             self.report.seconds = clock() - began
-            await self.finish(proven=proven)
+            await self.finish(proven=whole and not self.report.gaps)
 
     async def finish(self, *, proven: bool) -> None:
         """Commit what is whole; only then may the resource call itself complete."""
@@ -94,6 +97,8 @@ class Step:
         if page.end_reason is not None:
             self.proven_by(page.end_reason)
             return
+        for tap in self.taps:
+            await tap(page)
         if self.writer is not None:
             await self.writer.write(page)
             report.rows, report.pages = self.writer.rows, self.writer.pages
@@ -102,6 +107,18 @@ class Step:
     def proven_by(self, reason: str) -> None:
         """Count what proved the end of a listing."""
         self.report.end_reasons[reason] = self.report.end_reasons.get(reason, 0) + 1
+
+    def compare(self, scope: Mapping[str, object], counted: int, arrived: int) -> None:
+        """Note a count of the server that differs from what arrived; fewer is a gap."""
+        if counted == arrived:
+            return
+        self.report.differences.append(Difference(scope, counted, arrived))
+        if arrived < counted:
+            message = (
+                f"The server counts {counted}, but the listing ended with proof after {arrived}. "
+                "It hides some, or its count is wrong: compare in the console."
+            )
+            self.report.gaps.append(Gap(scope, "CountMismatch", message))
 
     def gap(self, scope: Mapping[str, object], error: KB4Error) -> None:
         """Name what could not be had."""
@@ -126,11 +143,29 @@ class Step:
         )
 
 
-async def follow(listing: Listing[Any], step: Step) -> None:
-    """Write a listing, page by page, without decoding it."""
-    async with aclosing(listing.pages(form="raw", tally=step.tally)) as pages:
-        async for page in pages:
-            await step.write(page, pages.requests_left())
+#: What a step does.
+Work = Callable[[Step], Awaitable[None]]
+
+
+async def follow(listings: Sequence[Listing[Any]], step: Step) -> None:
+    """Write listings one after another, page by page, without decoding them.
+
+    Of several, each record is written once: a server that ignores the filter they differ in lists
+    the same records again.
+    """
+    known: set[Key] = set()
+    for number, listing in enumerate(listings):
+        others = len(listings) - number - 1
+        async with aclosing(listing.pages(form="raw", tally=step.tally)) as pages:
+            async for each in pages:
+                page = each.without(known) if number else each
+                if not len(page) and page.end_reason is None:
+                    continue
+                left = pages.requests_left()
+                await step.write(page, None if left is None else left + others)
+                if others:
+                    keys = page.endpoint.keys
+                    known.update(key_of(item, keys) for item in page.items)
 
 
 async def write_account(account: Page[Account] | KB4Error, step: Step) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar, cast
 
 import msgspec
@@ -130,6 +130,21 @@ class Page(Generic[R]):
         parent = self.endpoint.parent
         added = None if parent is None else (parent, self.scope[parent])
         return codec.json_lines(self.raw, spaced=spaced, parent=added)
+
+    def without(self, known: Container[codec.Key]) -> Page[R]:
+        """The same page without the records of these keys, which another listing delivered."""
+        items = cast("list[dict[str, Any]]", self.items)
+        keys = [codec.key_of(item, self.endpoint.keys) for item in items]
+        kept = [index for index, key in enumerate(keys) if key is None or key not in known]
+        if len(kept) == len(keys):
+            return self
+        content = Content(
+            self.content.array,
+            rows=len(kept),
+            items=list(choose(items, kept)),
+            raw=choose(self.raw, kept),
+        )
+        return replace(self, content=content)
 
     def __len__(self) -> int:
         """Records of the page, without decoding them."""

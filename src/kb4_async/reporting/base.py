@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Generic, TypedDict, TypeVar
+from typing import Any, Generic, TypedDict, TypeVar, get_args
 
 from kb4_async.errors import ConfigurationError
 from kb4_async.protocol import codec
@@ -95,9 +95,7 @@ class Noun(Generic[R]):
         check_whole("max_items", max_items, 1, "leave it out for all records")
         check_whole("prefetch", prefetch, 1, "one page ahead is the least")
         check_whole("the count", count, 0, "leave it out if it is not known")
-        if verify not in {"tail", "full", "none"}:
-            msg = f"verify is 'tail', 'full' or 'none', not {verify!r}."
-            raise ConfigurationError(msg)
+        check_verify(verify)
         size = check_per_page(per_page)
         if max_items is not None:
             size = min(size, max_items)
@@ -165,6 +163,40 @@ class Noun(Generic[R]):
             place=place,
             next_place=place,
         )
+
+
+def recount(
+    endpoint: Endpoint,
+    values: Mapping[str, str | int],
+    pick: Callable[[Mapping[str, Any]], int | None],
+    filters: Mapping[str, object] | None = None,
+) -> Recount:
+    """How to ask a parent again for the number of its children: one request.
+
+    Args:
+        endpoint: The parent's row of the table.
+        values: What fills the path of its single record.
+        pick: Finds the count in its record.
+        filters: The single record's own parameters.
+    """
+    path = fill_path(endpoint.one or endpoint.path, values)
+    request = Request("GET", path, endpoint.one_query(filters or {}))
+
+    def read(body: bytes) -> int | None:
+        return pick(codec.items_of(codec.read_one(body, endpoint.keys))[0])
+
+    return Recount(request, read)
+
+
+def check_verify(verify: object) -> None:
+    """Check how movement is to be looked for.
+
+    Raises:
+        ConfigurationError: It is none of the three.
+    """
+    if verify not in get_args(Verify):
+        msg = f"verify is 'tail', 'full' or 'none', not {verify!r}."
+        raise ConfigurationError(msg)
 
 
 def check_whole(name: str, value: object, least: int, advice: str) -> None:

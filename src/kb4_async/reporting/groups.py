@@ -6,9 +6,9 @@ from typing import Literal, Unpack
 
 from kb4_async.protocol.endpoints import GROUP_RISK_HISTORY, GROUPS, MEMBERS
 from kb4_async.records import Group, GroupRiskScore, Member
-from kb4_async.reporting.base import EachOptions, ListOptions, Noun
+from kb4_async.reporting.base import EachOptions, ListOptions, Noun, recount
 from kb4_async.reporting.derived import DerivedMembers
-from kb4_async.reporting.parents import Parents, children_of
+from kb4_async.reporting.parents import Parents, children_of, count_in
 from kb4_async.reporting.users import UsersNoun
 from kb4_async.runtime.fanout import FanOut, OnError
 from kb4_async.runtime.listing import Listing
@@ -58,14 +58,22 @@ class GroupsNoun(Noun[Group]):
         Args:
             group_id: The group.
             member_count: The group record's ``member_count``: with it the listing costs one request
-                for each 500 members and nothing more.
+                for each 500 members and nothing more. If fewer come it is asked for again, and if
+                it changed the members are read again.
             **options: As for ``list``.
 
         Raises:
             ConfigurationError: A value the API does not know.
         """
         scope = {"group_id": group_id}
-        return self.listing({}, endpoint=MEMBERS, scope=scope, count=member_count, **options)
+        return self.listing(
+            {},
+            endpoint=MEMBERS,
+            scope=scope,
+            count=member_count,
+            recount=recount(GROUPS, scope, lambda group: count_in(group, "member_count")),
+            **options,
+        )
 
     def members_each(
         self,
@@ -127,3 +135,36 @@ class GroupsNoun(Noun[Group]):
         """
         scope = {"group_id": group_id}
         return self.listing({"full": full}, endpoint=GROUP_RISK_HISTORY, scope=scope, **options)
+
+    def risk_history_each(
+        self,
+        groups: Parents[Group] | None = None,
+        *,
+        full: bool = True,
+        on_error: OnError = "raise",
+        **options: Unpack[EachOptions],
+    ) -> FanOut[GroupRiskScore]:
+        """List the risk scores of many groups concurrently; each record has its ``group_id``.
+
+        Requests: those of ``risk_history`` for each group, and the listing of groups if none are
+        given.
+
+        Args:
+            groups: Group ids or records; None for every group of the account.
+            full: False serves the last six months alone.
+            on_error: As for ``members_each``.
+            **options: ``per_page``, ``prefetch``, ``verify``: see ``EachOptions``.
+
+        Raises:
+            ConfigurationError: A value the API does not know.
+        """
+        return children_of(
+            self.source,
+            groups,
+            self.list,
+            lambda group_id, _: self.risk_history(group_id, full=full, **options),
+            what="group",
+            key="id",
+            counts=(),
+            on_error=on_error,
+        )

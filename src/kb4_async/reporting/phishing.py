@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, Unpack
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Literal, Unpack
 
+from kb4_async.protocol.codec import plain_key
 from kb4_async.protocol.endpoints import (
     CAMPAIGN_SECURITY_TESTS,
     PHISHING_CAMPAIGNS,
@@ -11,8 +14,8 @@ from kb4_async.protocol.endpoints import (
     SECURITY_TESTS,
 )
 from kb4_async.records import PhishingCampaign, Recipient, SecurityTest, SecurityTestSummary
-from kb4_async.reporting.base import EachOptions, ListOptions, Noun
-from kb4_async.reporting.parents import Parents, children_of
+from kb4_async.reporting.base import EachOptions, ListOptions, Noun, recount
+from kb4_async.reporting.parents import Parents, children_of, count_in
 from kb4_async.runtime.fanout import FanOut, OnError
 from kb4_async.runtime.listing import Listing
 from kb4_async.runtime.source import Source
@@ -78,11 +81,15 @@ class PhishingCampaignsNoun(Noun[PhishingCampaign]):
         Raises:
             ConfigurationError: A value the API does not know.
         """
+        scope, filters = {"campaign_id": campaign_id}, {"campaign_type": campaign_type}
         return self.listing(
-            {"campaign_type": campaign_type},
+            filters,
             endpoint=CAMPAIGN_SECURITY_TESTS,
-            scope={"campaign_id": campaign_id},
+            scope=scope,
             count=psts_count,
+            recount=recount(
+                PHISHING_CAMPAIGNS, scope, lambda record: count_in(record, "psts_count"), filters
+            ),
             **options,
         )
 
@@ -129,6 +136,7 @@ class SecurityTestsNoun(Noun[SecurityTest]):
         *,
         campaign_type: CampaignType | None = None,
         users_count: int | None = None,
+        campaign_id: int | str | None = None,
         **options: Unpack[ListOptions],
     ) -> Listing[Recipient]:
         """List a test's recipients: who got it, and when they did what.
@@ -139,16 +147,24 @@ class SecurityTestsNoun(Noun[SecurityTest]):
             users_count: The ``users_count`` that the test's campaign gives in ``psts``, or the
                 test's ``scheduled_count``: with it the listing costs one request for each 500
                 recipients and nothing more.
+            campaign_id: The campaign that gives ``users_count``: if fewer recipients come it is
+                asked again, and if the count changed the recipients are read again.
             **options: As for ``list``.
 
         Raises:
             ConfigurationError: A value the API does not know.
         """
+        filters = {"campaign_type": campaign_type}
+        again = None
+        if campaign_id is not None:
+            values = {"campaign_id": campaign_id}
+            again = recount(PHISHING_CAMPAIGNS, values, partial(users_count_of, pst_id), filters)
         return self.listing(
-            {"campaign_type": campaign_type},
+            filters,
             endpoint=RECIPIENTS,
             scope={"pst_id": pst_id},
             count=users_count,
+            recount=again,
             **options,
         )
 
@@ -211,6 +227,15 @@ class SecurityTestsNoun(Noun[SecurityTest]):
             counts=("users_count", "scheduled_count"),
             on_error=on_error,
         )
+
+
+def users_count_of(pst_id: int | str, campaign: Mapping[str, Any]) -> int | None:
+    """The ``users_count`` that a campaign gives for one of its tests."""
+    tests = campaign.get("psts")
+    for test in tests if isinstance(tests, list) else []:
+        if isinstance(test, dict) and plain_key(test.get("pst_id")) == plain_key(pst_id):
+            return count_in(test, "users_count")
+    return None
 
 
 class Phishing:

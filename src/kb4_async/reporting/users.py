@@ -6,7 +6,9 @@ from typing import Literal, Unpack
 
 from kb4_async.protocol.endpoints import USER_RISK_HISTORY, USERS
 from kb4_async.records import User, UserRiskScore
-from kb4_async.reporting.base import ListOptions, Noun
+from kb4_async.reporting.base import EachOptions, ListOptions, Noun
+from kb4_async.reporting.parents import Parents, children_of
+from kb4_async.runtime.fanout import FanOut, OnError
 from kb4_async.runtime.listing import Listing
 
 
@@ -65,3 +67,36 @@ class UsersNoun(Noun[User]):
         """
         scope = {"user_id": user_id}
         return self.listing({"full": full}, endpoint=USER_RISK_HISTORY, scope=scope, **options)
+
+    def risk_history_each(
+        self,
+        users: Parents[User] | None = None,
+        *,
+        full: bool = True,
+        on_error: OnError = "raise",
+        **options: Unpack[EachOptions],
+    ) -> FanOut[UserRiskScore]:
+        """List the risk scores of many users concurrently; each record has its ``user_id``.
+
+        Requests: one a user, and the listing of users if none are given.
+
+        Args:
+            users: User ids or records; None for every user of the account.
+            full: False serves the last six months alone.
+            on_error: ``raise`` ends with the first user's error; ``skip`` goes on and keeps it in
+                the iterator's ``failures``.
+            **options: ``per_page``, ``prefetch``, ``verify``: see ``EachOptions``.
+
+        Raises:
+            ConfigurationError: A value the API does not know.
+        """
+        return children_of(
+            self.source,
+            users,
+            self.list,
+            lambda user_id, _: self.risk_history(user_id, full=full, **options),
+            what="user",
+            key="id",
+            counts=(),
+            on_error=on_error,
+        )

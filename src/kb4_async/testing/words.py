@@ -1,6 +1,6 @@
 """Words, dates and keys for made-up records, awkward ones among them."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 FIRST_NAMES = (
     "Alice", "Bob", "Carol", "David", "Erika", "Farid", "Grace", "Hiro", "Ines", "Jonas", "Kofi",
@@ -66,6 +66,11 @@ def moment(bits: int, *, after: int = 0) -> str:
 def day(bits: int) -> str:
     """Return a date in the served spelling."""
     return moment(bits)[:10]
+
+
+def day_after(text: str, days: int = 1) -> str:
+    """Return the date so many days after another, in the served spelling."""
+    return (date.fromisoformat(text) + timedelta(days=days)).isoformat()
 
 
 def guid(bits: int, more: int) -> str:

@@ -1,0 +1,232 @@
+"""``plan_export``: what an export will cost, before it is begun."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, get_args
+
+from kb4_async.errors import ConfigurationError
+from kb4_async.export.estimate import (
+    PARENT,
+    Choice,
+    ResourcePlan,
+    needed,
+    number_of_seats,
+    price,
+)
+from kb4_async.export.resources import Members, choose_resources
+from kb4_async.export.survey import Survey, survey
+from kb4_async.options import DAY, ClientOptions, Limits, Window
+from kb4_async.protocol.asks import Verify
+from kb4_async.protocol.pricing import duration
+from kb4_async.reporting.client import ReportingClient
+
+
+@dataclass(frozen=True, slots=True)
+class PlanTiming:
+    """How long an export takes under some limits.
+
+    The slow start on a key's first requests is left out; it costs some seconds.
+
+    Attributes:
+        limits: The windows, shortest first.
+        seconds: From the first request to the last answer, waiting for a next day included.
+        quota: Requests a day, where a window of a day is among the limits; otherwise None.
+        days: How many days' quotas it takes; None without such a window.
+        binds: The window that most of the time is spent waiting for; None where that is answers:
+            only more requests in flight, or a quicker server, would shorten it.
+    """
+
+    limits: tuple[Window, ...]
+    seconds: float
+    quota: int | None
+    days: int | None
+    binds: Window | None
+
+    def to_json(self) -> dict[str, Any]:
+        """As the command prints it."""
+        return {
+            "limits": [text_of(window) for window in self.limits],
+            "seconds": round(self.seconds, 3),
+            "quota": self.quota,
+            "days": self.days,
+            "binds": "latency" if self.binds is None else text_of(self.binds),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """A choice that would cost less.
+
+    Attributes:
+        what: What to do.
+        requests: Requests it saves.
+    """
+
+    what: str
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExportPlan:
+    """What an export will cost.
+
+    Attributes:
+        resources: One entry a resource, by name; those that others need are among them.
+        planning_requests: Attempts that planning made.
+        latency: Seconds from a request to its answer: the median of planning's own.
+        max_concurrency: Requests in flight at a time, as the client has it.
+        in_force: Time under the client's own limits.
+        published: Time under the limits that KnowBe4 publishes, which real keys often have.
+        licensed_users: Licensed users that those are counted for.
+        assumed: What that number is.
+        savings: What would cost less, most first.
+    """
+
+    resources: Mapping[str, ResourcePlan]
+    planning_requests: int
+    latency: float
+    max_concurrency: int
+    in_force: PlanTiming
+    published: PlanTiming
+    licensed_users: int
+    assumed: str
+    savings: tuple[Saving, ...]
+
+    @property
+    def requests(self) -> int:
+        """Requests of the whole export."""
+        return total(self.resources)
+
+    @property
+    def exact(self) -> bool:
+        """Whether every resource's requests are exact."""
+        return all(entry.exact for entry in self.resources.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """As the command prints it."""
+        return {
+            "requests": self.requests,
+            "exact": self.exact,
+            "planning_requests": self.planning_requests,
+            "latency": round(self.latency, 6),
+            "max_concurrency": self.max_concurrency,
+            "in_force": self.in_force.to_json(),
+            "published": self.published.to_json(),
+            "licensed_users": self.licensed_users,
+            "assumed": self.assumed,
+            "resources": {name: entry.to_json() for name, entry in self.resources.items()},
+            "savings": [{"what": each.what, "requests": each.requests} for each in self.savings],
+        }
+
+
+async def plan_export(
+    kb: ReportingClient,
+    resources: Iterable[str] | None = None,
+    *,
+    members: Members = "fetched",
+    verify: Verify = "tail",
+) -> ExportPlan:
+    """Learn what an export will cost, without reading anything whole.
+
+    A resource that cannot be read does not stop the plan: its entry says why.
+
+    Args:
+        kb: The account's client.
+        resources: As for ``export_account``.
+        members: As for ``export_account``.
+        verify: As in ``ListOptions``.
+
+    Returns:
+        The plan. Its exact entries are what reading costs if nothing changes until then.
+
+    Raises:
+        ConfigurationError: An unknown resource or choice. No request was made.
+        AuthenticationError: The key is not known here.
+        KB4Error: Nothing was answered, or nothing more may be asked.
+
+    Requests: one for the account and at most 2 log2(pages) + 2 for each listing that is chosen or
+    needed, side by side; none for members, recipients and histories of users or groups. Memory: the
+    records of the few pages of groups and phishing that are read.
+    """
+    names = choose_resources(resources, members)
+    if verify not in get_args(Verify):
+        msg = f"verify is 'tail', 'full' or 'none', not {verify!r}."
+        raise ConfigurationError(msg)
+    listings = [name for name in needed(names) if name != "account" and name not in PARENT]
+    found = await survey(kb, listings)
+    # Arithmetic on a large account takes some tenths of a second, which the event loop needs.
+    return await asyncio.to_thread(make_plan, found, Choice(names, members, verify), kb.options)
+
+
+def make_plan(found: Survey, choice: Choice, options: ClientOptions) -> ExportPlan:
+    """Price what was found. Pure."""
+    resources = price(found, choice)
+    requests = total(resources)
+    licensed, assumed = licensed_users(found)
+    time = partial(timing, requests, latency=found.latency, concurrency=options.max_concurrency)
+    return ExportPlan(
+        resources=resources,
+        planning_requests=found.requests,
+        latency=found.latency,
+        max_concurrency=options.max_concurrency,
+        in_force=time(options.limits),
+        published=time(Limits.published(licensed_users=licensed)),
+        licensed_users=licensed,
+        assumed=assumed,
+        savings=savings(found, choice, requests),
+    )
+
+
+def total(resources: Mapping[str, ResourcePlan]) -> int:
+    """Requests of all resources."""
+    return sum(entry.requests for entry in resources.values())
+
+
+def text_of(window: Window) -> str:
+    """A window as the command line writes it."""
+    return f"{window.requests}/{window.seconds:g}s"
+
+
+def timing(requests: int, limits: Limits, *, latency: float, concurrency: int) -> PlanTiming:
+    """The time that so many requests take."""
+    windows = limits.stack
+    takes = duration(requests, windows, latency, concurrency)
+    quota = min((each.requests for each in windows if each.seconds == DAY), default=None)
+    days = None if quota is None else -(-requests // quota)
+    return PlanTiming(windows, takes.seconds, quota, days, takes.binds)
+
+
+def licensed_users(found: Survey) -> tuple[int, str]:
+    """The licensed users that the published limits count, and how they are known."""
+    seats = number_of_seats(found)
+    if seats is not None:
+        return seats, "number_of_seats of the account"
+    users = [each.rows for each in found.listings.get("users", ())]
+    if users and users[0] is not None:
+        return users[0], "the number of users, for the account gives no number_of_seats"
+    return 0, "none, for neither number_of_seats nor the number of users is known"
+
+
+def savings(found: Survey, choice: Choice, requests: int) -> tuple[Saving, ...]:
+    """Cheaper choices: each is priced as a plan of its own."""
+    names, members, verify = choice.names, choice.members, choice.verify
+    others: dict[str, Choice] = {}
+    if members == "fetched" and {"users", "groups", "members"} <= set(names):
+        what = 'take members out of the users\' own groups (members="derived")'
+        others[what] = Choice(names, "derived", verify)
+    for name in ("recipients", "user_risk_history", "group_risk_history"):
+        rest = tuple(each for each in names if each != name)
+        if name in names and rest:
+            others[f"leave out {name}"] = Choice(rest, members, verify)
+    if verify == "full":
+        others['read everything once (verify="tail")'] = Choice(names, members, "tail")
+    if verify != "none":
+        what = 'never look whether rows moved meanwhile (verify="none")'
+        others[what] = Choice(names, members, "none")
+    saved = [Saving(what, requests - total(price(found, it))) for what, it in others.items()]
+    saved.sort(key=lambda saving: -saving.requests)
+    return tuple(saving for saving in saved if saving.requests > 0)

@@ -7,21 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from kb4_async.errors import KB4Error
-from kb4_async.export.resources import Members
+from kb4_async.export.parents import id_of
+from kb4_async.export.resources import DEFAULT_RESOURCES, NEEDS, ON_REQUEST, Members
 from kb4_async.export.survey import Found, Survey
 from kb4_async.protocol.asks import Verify
 from kb4_async.protocol.codec import Key, plain_key
 from kb4_async.protocol.endpoints import ENDPOINTS
 from kb4_async.protocol.pricing import listing_requests
 from kb4_async.reporting.parents import count_in
-
-#: Resources that are a listing for each record of another.
-PARENT = {
-    "members": "groups",
-    "group_risk_history": "groups",
-    "user_risk_history": "users",
-    "recipients": "security_tests",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +63,8 @@ class Choice:
 
 def needed(names: Sequence[str]) -> list[str]:
     """The resources that are read for the sake of the chosen ones, these included."""
-    parents = {PARENT[name] for name in names if name in PARENT}
-    return [name for name in ENDPOINTS if name in {"account", *names, *parents}]
+    wanted = {"account", *names, *(NEEDS[name] for name in names if name in NEEDS)}
+    return [name for name in (*DEFAULT_RESOURCES, *ON_REQUEST) if name in wanted]
 
 
 def number_of_seats(found: Survey) -> int | None:
@@ -93,7 +86,9 @@ def entry_of(name: str, found: Survey, choice: Choice) -> ResourcePlan:
         parts = members_parts(found, choice)
     elif name == "recipients":
         parts = recipients_parts(found, choice)
-    elif name in PARENT:
+    elif name == "derived_members":
+        parts = [Part(None, 0, exact=True, basis="derived from the users, for no request")]
+    elif name in NEEDS:
         parts = [history_part(name, found, choice)]
     else:
         parts = listing_parts(name, found, choice)
@@ -116,7 +111,7 @@ def reason_to_read(name: str, choice: Choice) -> str:
         return ""
     if name == "account":
         return "; read first, to know whose account it is"
-    needing = [child for child in choice.names if PARENT.get(child) == name]
+    needing = [child for child in choice.names if NEEDS.get(child) == name]
     return f"; read for the sake of {' and '.join(needing)}"
 
 
@@ -222,7 +217,7 @@ def members_parts(found: Survey, choice: Choice) -> list[Part]:
 
     def one(group: Mapping[str, Any]) -> Child | None:
         count = count_in(group, "member_count")
-        if plain_key(group.get("id")) is None:
+        if id_of(group, "id") is None:
             return None
         # Without a count it cannot be told whether the derived members are all.
         return Child(count, 0) if count == 0 or (derived and count) else child(count, choice.verify)
@@ -246,7 +241,7 @@ def recipients_parts(found: Survey, choice: Choice) -> list[Part]:
                 users[plain_key(test.get("pst_id"))] = count_in(test, "users_count")
 
     def one(test: Mapping[str, Any]) -> Child | None:
-        key = plain_key(test.get("pst_id"))
+        key = id_of(test, "pst_id")
         if key is None:
             return None
         count = users.get(key)
@@ -317,17 +312,19 @@ def children_part(
 
 def history_part(name: str, found: Survey, choice: Choice) -> Part:
     """The price of the risk histories of all users or all groups."""
-    parent = PARENT[name]
+    parent = NEEDS[name]
     parts = listing_parts(parent, found, choice)
     if parts[0].error is not None:
         return unreadable(parts[0].error, 0, f"{parent} ")
     count = parts[0].rows
     if count is None:
         return Part(None, 0, exact=False, basis=f"at least: how many {parent} there are is unknown")
+    if count == 0:
+        return Part(0, 0, exact=parts[0].exact, basis=f"there are no {parent}")
     one_each = ENDPOINTS[name].paging == "one_answer"
     each = 1 if one_each else listing_requests(1, verify=choice.verify)
     basis = f"{number_of(each, 'request')} for each of {number_of(count, parent[:-1])}"
     if one_each:
         return Part(None, count, exact=parts[0].exact, basis=basis)
     basis = f"estimated: {basis}, as long as none has more than 500 days"
-    return Part(None, each * count, exact=count == 0, basis=basis)
+    return Part(None, each * count, exact=False, basis=basis)

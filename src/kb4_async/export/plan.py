@@ -6,22 +6,15 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, get_args
+from typing import Any
 
-from kb4_async.errors import ConfigurationError
-from kb4_async.export.estimate import (
-    PARENT,
-    Choice,
-    ResourcePlan,
-    needed,
-    number_of_seats,
-    price,
-)
-from kb4_async.export.resources import Members, choose_resources
+from kb4_async.export.estimate import Choice, ResourcePlan, needed, number_of_seats, price
+from kb4_async.export.resources import NEEDS, Members, choose_resources
 from kb4_async.export.survey import Survey, survey
 from kb4_async.options import DAY, ClientOptions, Limits, Window
 from kb4_async.protocol.asks import Verify
 from kb4_async.protocol.pricing import duration
+from kb4_async.reporting.base import check_verify
 from kb4_async.reporting.client import ReportingClient
 
 
@@ -138,7 +131,7 @@ async def plan_export(
         kb: The account's client.
         resources: As for ``export_account``.
         members: As for ``export_account``.
-        verify: As in ``ListOptions``.
+        verify: As for ``export_account``.
 
     Returns:
         The plan. Its exact entries are what reading costs if nothing changes until then.
@@ -153,10 +146,8 @@ async def plan_export(
     records of the few pages of groups and phishing that are read.
     """
     names = choose_resources(resources, members)
-    if verify not in get_args(Verify):
-        msg = f"verify is 'tail', 'full' or 'none', not {verify!r}."
-        raise ConfigurationError(msg)
-    listings = [name for name in needed(names) if name != "account" and name not in PARENT]
+    check_verify(verify)
+    listings = [name for name in needed(names) if name != "account" and name not in NEEDS]
     found = await survey(kb, listings)
     # Arithmetic on a large account takes some tenths of a second, which the event loop needs.
     return await asyncio.to_thread(make_plan, found, Choice(names, members, verify), kb.options)

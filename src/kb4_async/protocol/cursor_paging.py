@@ -18,6 +18,7 @@ from kb4_async.protocol.asks import Ask, Edges, Purpose, edges_of
 from kb4_async.protocol.codec import Key
 from kb4_async.protocol.cursors import FIRST, Cursor
 from kb4_async.protocol.delivery import Delivery
+from kb4_async.protocol.endpoints import USERS
 from kb4_async.protocol.ends import PAGE_CAP, EndReason
 from kb4_async.protocol.reader import Change, Reader, Setup, Shown, is_refusal
 from kb4_async.protocol.token import Place
@@ -128,6 +129,7 @@ class CursorListing(Reader):
             self.arrived = ask.number
             if ask.number == 1:
                 self.first_rows = len(keys or ())
+                self.setup.habits.modes[self.setup.resource] = "cursor"
             self.follow(ask.number + 1, shown)
             self.finish_reading()
         return ask.keep
@@ -141,7 +143,7 @@ class CursorListing(Reader):
             self.last = number - 1
             self.proving = not self.shows() and not self.count_met(ahead=True)
         else:
-            habits.shown = True
+            habits.showing.add(self.setup.resource)
             habits.modes[self.setup.resource] = "cursor"
             if shown in self.asked:
                 self.ending = "cursor_repeated"
@@ -150,10 +152,9 @@ class CursorListing(Reader):
 
     def shows(self) -> bool:
         """Whether the lack of a cursor means the end here."""
-        habits, rows = self.setup.habits, self.first_rows
-        known = habits.modes.get(self.setup.resource) == "cursor"
+        showing, rows = self.setup.habits.showing, self.first_rows
         # A single row cannot be asked for in two pieces: then what other endpoints showed must do.
-        return known or rows == 0 or (rows == 1 and habits.shown)
+        return self.setup.resource in showing or rows == 0 or (rows == 1 and bool(showing))
 
     def count_met(self, *, ahead: bool = False) -> bool:
         """Whether the records are as many as the count says, those of page 1 ahead included."""
@@ -164,15 +165,16 @@ class CursorListing(Reader):
         """Page 1, asked again in two pieces: does the server show a cursor now?"""
         self.proving = False
         if isinstance(shown, Cursor):
-            self.setup.habits.shown = True
-            if self.first_rows != 1:
-                self.setup.habits.modes[self.setup.resource] = "cursor"
+            self.setup.habits.showing.add(
+                USERS.resource if self.first_rows == 1 else self.setup.resource
+            )
         elif not (self.setup.unsure and rows > per_page):  # an answer that is never cut is whole
             self.unproven()
         self.finish_reading()
 
     def unproven(self) -> None:
         """The server gave no cursor, ever: that is no way to page."""
+        self.setup.habits.modes.pop(self.setup.resource, None)
         if self.setup.auto and self.first_error is None:
             self.change = Change(self.incomplete("no_proof"))
         elif isinstance(self.first_error, IncompleteListingError):
@@ -268,7 +270,11 @@ class CursorListing(Reader):
         """What proves the end."""
         if self.count_met():
             return "count_met"
-        return "cursor_absent" if self.rows or self.setup.habits.shown else "empty_page"
+        return (
+            "cursor_absent"
+            if self.rows or self.setup.resource in self.setup.habits.showing
+            else "empty_page"
+        )
 
     def read_again(self) -> None:
         """Begin another reading, in which only records not delivered yet are kept."""

@@ -75,11 +75,11 @@ def link_cursor(target: str, url: str) -> Cursor | IncompleteListingError | None
         query = parse_qsl(there.query, keep_blank_values=True)
     except ValueError:
         return foreign("an address that cannot be read")
-    if not same:
-        return foreign(f"{there.scheme}://{there.hostname}")
     names = {name for name, _ in query}
     if not query or ("page" in names and "cursor" not in names):
         return None
+    if not same:
+        return foreign(f"{there.scheme}://{there.hostname}")
     # The path stays the listing's own, so that a link leads nowhere else on the origin either.
     return Cursor(there.query, link=True)
 

@@ -11,11 +11,13 @@ class Habits:
     """What is known of a server, shared by all listings of a client.
 
     Attributes:
-        shown: It showed a cursor once, so that the lack of one means the end.
-        modes: How each endpoint is paged, by resource.
+        showing: Endpoints, by resource, that showed a cursor: there the lack of one means the end.
+        numbers: Some endpoint gave a second page that was not the first again.
+        modes: How to begin to read each endpoint, by resource.
         sizes: Page sizes smaller than asked for that endpoints keep to, by resource.
     """
 
-    shown: bool = False
+    numbers: bool = False
+    showing: set[str] = field(default_factory=set)
     modes: dict[str, Literal["number", "cursor"]] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)

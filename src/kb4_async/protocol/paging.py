@@ -46,8 +46,11 @@ class NumberedListing(Reader):
         self.walking = False
         self.anchored = place.number == 1
         self.looks: list[int] = []
-        #: Page 1 goes alone until it is known that this endpoint takes page numbers.
-        self.alone = setup.auto and setup.habits.modes.get(setup.resource) != "number"
+        #: Until it is known that page numbers are taken, and mean something, pages go one by one.
+        self.unknown: list[int] = []
+        if setup.auto and place.number == 1:
+            known = setup.habits.modes.get(setup.resource) == "number", setup.habits.numbers
+            self.unknown = [page for page in (1, 2) if not known[page - 1]]
         self.bad_link: IncompleteListingError | None = None
         #: Edges of this reading's pages: the page before, all seen, and the last page as first
         #: seen.
@@ -88,8 +91,8 @@ class NumberedListing(Reader):
             return [self.ask(0, "count", keep=False)]
         if self.looks:
             return [self.ask(number, "look", keep=False) for number in self.looks]
-        if self.claimed and self.alone and self.position == 1:
-            return [self.ask(1, "probe")]
+        if self.unknown and self.unknown[0] <= self.claimed:
+            return [self.ask(self.unknown[0], "probe")]
         probe = None if self.claimed else self.search.probe()
         asks = [self.ask(number) for number in self.certain(ahead, probing=probe is not None)]
         if self.setup.max_items is None and self.search.lo >= PAGE_CAP:
@@ -182,11 +185,12 @@ class NumberedListing(Reader):
     def saw_probe(self, ask: Ask, keys: Sequence[Key]) -> None:
         """A page asked in order to find the end."""
         number, edges = ask.number, edges_of(keys)
+        self.unknown = [page for page in self.unknown if page != number]
         if number == 1:
-            self.alone = False
             self.setup.habits.modes.setdefault(self.setup.resource, "number")
         if number == 2 and ask.keep and self.begins_again(edges):
             return
+        self.setup.habits.numbers = self.setup.habits.numbers or number == 2
         if ask.keep and self.is_repeat(number, edges):
             # Two equal probes: nothing above the lower one is certain, so go on page by page.
             self.search.stopped = self.walking = True

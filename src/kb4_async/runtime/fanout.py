@@ -60,16 +60,16 @@ class MergedStream(Handover, Generic[R]):
         self.failed: list[ChildFailure] = []
         self.ready: deque[tuple[Page[R], asyncio.Event]] = deque()
         self.places = asyncio.Semaphore(OPEN_CHILDREN)
-        self.first_came = asyncio.Event()
+        self.moved = asyncio.Event()
         self.tasks: set[asyncio.Task[None]] = set()
-        self.spawn(self.open_children(), "kb4 children")
+        self.opening = self.spawn(self.open_children(), "kb4 children")
 
     @property
     def failures(self) -> Sequence[ChildFailure]:
         """Child listings that failed and were passed over."""
         return tuple(self.failed)
 
-    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Start a task of this stream; the consumer looks whether it was the last to end."""
         task = self.source.scope.spawn(work, name)
         self.tasks.add(task)
@@ -81,9 +81,11 @@ class MergedStream(Handover, Generic[R]):
                 message = "A task of this listing was cancelled from outside: it is incomplete."
                 self.error = IncompleteListingError(message, reason="no_proof")
                 self.cancel_tasks()
+            self.moved.set()
             self.wake()
 
         task.add_done_callback(ended)
+        return task
 
     async def open_children(self) -> None:
         """Open child listings, some at a time, as their parents become known."""
@@ -91,9 +93,11 @@ class MergedStream(Handover, Generic[R]):
             async with aclosing(self.children) as children:
                 async for child in children:
                     await self.places.acquire()
-                    self.spawn(self.follow(child), f"kb4 {child.spec.path}")
-                    # The first goes ahead alone, so that how the server pages is learned once.
-                    await self.first_came.wait()
+                    task = self.spawn(self.follow(child), f"kb4 {child.spec.path}")
+                    # It goes ahead alone until it is known how the server pages: learned once.
+                    while not (task.done() or self.source.knows_paging(child.spec)):
+                        self.moved.clear()
+                        await self.moved.wait()
         except Exception as error:  # the parents' error is the consumer's
             self.fail(error)
 
@@ -104,7 +108,7 @@ class MergedStream(Handover, Generic[R]):
                 async for page in pages:
                     taken = asyncio.Event()
                     self.ready.append((page, taken))
-                    self.first_came.set()
+                    self.moved.set()
                     self.wake()
                     # The next page is decoded only when this one was taken: memory stays bounded.
                     await taken.wait()
@@ -116,7 +120,7 @@ class MergedStream(Handover, Generic[R]):
         except Exception as error:  # a defect must reach the consumer, not vanish in a task
             self.fail(error)
         finally:
-            self.first_came.set()
+            self.moved.set()
             self.places.release()
 
     async def next(self) -> Page[R]:

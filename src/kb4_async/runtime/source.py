@@ -70,6 +70,15 @@ class Source:
                 raise RuntimeError(msg)
             self.loop, self.opened = loop, self.build()
 
+    def knows_paging(self, spec: Spec) -> bool:
+        """Whether reading that listing can teach nothing more about how the server pages."""
+        row, habits = spec.endpoint, self.habits
+        if self.paging != "auto" or row.paging == "one_answer":
+            return True
+        mode = habits.modes.get(row.resource)
+        one_page = spec.count is not None and spec.count <= spec.per_page
+        return mode == "cursor" or (mode == "number" and (habits.numbers or one_page))
+
     @property
     def engine(self) -> Engine:
         """Makes requests; only after ``check``."""

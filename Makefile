@@ -4,12 +4,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OTHER ?= python3.13
 
-.PHONY: help demo test check lint types layers wheel test-other bench-quick clean
+.PHONY: help demo test check lint types layers docs wheel test-other bench-quick clean
 
 help:
 	@echo "make demo         export a simulated account (no KnowBe4 account needed)"
 	@echo "make test         run the tests"
 	@echo "make check        everything CI checks: lint, types, layers, tests, documentation, wheel"
+	@echo "make docs         build the documentation into build/docs"
 	@echo "make bench-quick  measure against a client written by hand, in under two minutes"
 	@echo "make clean        remove the virtual environments and everything built"
 
@@ -26,6 +27,10 @@ $(VENV)/.test: $(VENV)/.run
 
 $(VENV)/.check: $(VENV)/.test
 	@$(BIN)/python -m pip install --quiet --group check
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.run
+	@$(BIN)/python -m pip install --quiet --group docs
 	@touch $@
 
 demo: $(VENV)/.run
@@ -46,6 +51,12 @@ types: $(VENV)/.check
 layers: $(VENV)/.check
 	$(BIN)/lint-imports --no-logo
 
+# Built anew each time: pages taken over from an earlier build would hide their warnings.
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --fresh-env --quiet \
+		--doctree-dir build/doctrees docs build/docs
+	@echo "built: build/docs/index.html"
+
 # The wheel, and the command from it, in an environment that holds nothing else.
 wheel: $(VENV)/.check
 	rm -rf dist $(VENV)-wheel
@@ -65,7 +76,7 @@ test-other:
 		echo "$(OTHER) is not installed: tested on $$($(PYTHON) --version) alone"; \
 	fi
 
-check: lint types layers test test-other wheel
+check: lint types layers docs test test-other wheel
 	@echo "all checks passed"
 
 bench-quick: $(VENV)/.run

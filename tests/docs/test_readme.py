@@ -1,49 +1,87 @@
 """Whatever README and docs show runs as it stands, against the simulator.
 
-Python: a block with ``asyncio.run`` is a whole script; one with ``def test_`` holds tests, which
-are called; in any other a client is open as ``kb`` and everything public is imported, as
-docs/index.md says. Whatever address a block names is the simulator's.
+Python: a block that begins with a comment that names a file is saved there; a line ``python ...``
+of a later block runs it. A block with ``asyncio.run`` is a whole script, one with ``app =`` a whole
+service, one with ``def test_`` holds tests, which are called. In any other a client is open as
+``kb`` and everything public is imported, as docs/index.md says. Whatever address a block names is
+the simulator's.
 
-Shell: each line that begins with ``kb4`` is run, in the order of its page, in a folder of its own.
+Shell: each line that begins with ``kb4`` or ``python`` is run, in the order of its page, in a
+folder of its own. A block of text after it is what it printed; ``...`` stands for anything.
 """
 
 import ast
 import asyncio
 import contextlib
 import inspect
+import json
 import os
 import re
+import shutil
+import signal
 import sys
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from types import CodeType
-from typing import Any
+from typing import Any, NamedTuple
 
+import aiohttp
 import pytest
+from aiohttp import web
 
 import kb4_async
 from kb4_async import ReportingClient
+from kb4_async.cli.simulating import simulate
 from kb4_async.protocol.address import Address, reporting_address
 from kb4_async.reporting import client
 from kb4_async.testing import Account, Simulator, generate_account
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 KEY = "simulated-key"
+ADDRESS = "http://127.0.0.1:8080"
+PROXY = "http://proxy.example.com:3128"
 
 
-def blocks(page: Path, language: str) -> list[tuple[int, str]]:
-    """The fenced blocks of a language, each with the number of the line before its first."""
+class Block(NamedTuple):
+    """A fenced block of a page.
+
+    Attributes:
+        language: What stands behind the fence.
+        line: Number of the line before its first.
+        text: What is in it.
+    """
+
+    language: str
+    line: int
+    text: str
+
+    @property
+    def file(self) -> str:
+        """The file it is to be saved as, or nothing."""
+        found = re.match(r"# (\w+\.py)\n", self.text)
+        return found[1] if found else ""
+
+
+def blocks(page: Path) -> list[Block]:
+    """The fenced blocks of a page, in its order."""
     text = page.read_text(encoding="utf-8")
+    fence = r"^```(\w+)\n(.*?)^```$"
     return [
-        (text.count("\n", 0, found.start()) + 1, found[1])
-        for found in re.finditer(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+        Block(found[1], text.count("\n", 0, found.start(2)), found[2])
+        for found in re.finditer(fence, text, re.MULTILINE | re.DOTALL)
     ]
 
 
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
 PYTHON = [
-    pytest.param(page, line, code, id=f"{page.name}:{line}")
+    pytest.param(block, id=f"{name_of(page)}:{block.line}")
     for page in PAGES
-    for line, code in blocks(page, "python")
+    for block in blocks(page)
+    if block.language == "python" and not block.file
 ]
 
 
@@ -52,10 +90,21 @@ def account() -> Account:
     return generate_account(users=1150, groups=6, enrollments=30, training_campaigns=3)
 
 
-@pytest.fixture(autouse=True)
-def place(sim: Simulator, fast: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A person's environment: a key, a folder to work in, and the simulator for an API."""
+def prepare(folder: Path, sim: Simulator) -> None:
+    """A person's environment: a key, keys of other accounts, one of them wrong, and a CA."""
     sim.add_account(KEY, sim.account)
+    for name in ("acme", "globex"):
+        sim.add_account(f"key-of-{name}", sim.account)
+    (folder / "keys").mkdir()
+    for name in ("acme", "globex", "initech"):
+        (folder / "keys" / name).write_text(f"key-of-{name}\n", encoding="utf-8")
+    shutil.copy(Path(__file__).with_name("company-ca.pem"), folder)
+
+
+@pytest.fixture
+def place(sim: Simulator, fast: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder to work in, and the simulator for an API."""
+    prepare(tmp_path, sim)
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("KB4_")]:
         monkeypatch.delenv(name)
@@ -63,7 +112,7 @@ def place(sim: Simulator, fast: None, tmp_path: Path, monkeypatch: pytest.Monkey
 
     def nearby(region: str | None, base_url: str | None) -> Address:
         given = reporting_address(region, base_url)  # what a block says must be right all the same
-        if base_url is not None and given.origin != "http://127.0.0.1:8080":
+        if given.origin.startswith("http:") and given.origin != ADDRESS:
             return given  # a block with a simulator of its own
         return reporting_address(None, sim.base_url)
 
@@ -75,6 +124,9 @@ def run_block(code: CodeType, text: str) -> None:
     scope: dict[str, Any] = {"__name__": "__main__"}
     if "asyncio.run(" in text:
         exec(code, scope)  # noqa: S102
+    elif "\napp = " in text:
+        exec(code, scope)  # noqa: S102
+        asyncio.run(look_at(scope["app"]))
     elif "def test_" in text:
         exec(code, scope)  # noqa: S102
         for test in [value for name, value in scope.items() if name.startswith("test_")]:
@@ -88,58 +140,155 @@ def run_block(code: CodeType, text: str) -> None:
 
 async def with_client(code: CodeType, scope: dict[str, Any]) -> None:
     scope |= {name: getattr(kb4_async, name) for name in kb4_async.__all__}
-    scope |= {"aclosing": contextlib.aclosing}
+    scope |= {"aclosing": contextlib.aclosing, "asyncio": asyncio}
     async with ReportingClient(region="eu") as kb:
-        result = eval(code, scope | {"kb": kb})  # noqa: S307
+        scope["kb"] = kb
+        result = eval(code, scope)  # noqa: S307
         if inspect.isawaitable(result):
             await result
 
 
-@pytest.mark.parametrize(("page", "line", "text"), PYTHON)
-async def test_python_block_runs(page: Path, line: int, text: str, sim: Simulator) -> None:
-    code = compile("\n" * line + text, page.name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+async def look_at(app: Any) -> None:
+    """Open every page of a service."""
+    async with served(app) as (url, paths), aiohttp.ClientSession() as session:
+        assert paths
+        for path in paths:
+            async with session.get(url + path) as answer:
+                assert answer.status == 200, await answer.text()
+
+
+@contextlib.asynccontextmanager
+async def served(app: Any) -> AsyncIterator[tuple[str, list[str]]]:
+    """Serve an aiohttp or ASGI application; its address and its pages."""
+    if isinstance(app, web.Application):
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        found = [route.resource for route in app.router.routes() if route.method == "GET"]
+        paths = [resource.canonical for resource in found if resource]
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}", paths
+        await runner.cleanup()
+        return
+    fastapi = pytest.importorskip("fastapi")
+    uvicorn = pytest.importorskip("uvicorn")
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.005)
+        assert not serving.done()
+    port = server.servers[0].sockets[0].getsockname()[1]
+    routes = [route for route in app.routes if isinstance(route, fastapi.routing.APIRoute)]
+    yield f"http://127.0.0.1:{port}", [route.path for route in routes]
+    server.should_exit = True
+    await serving
+
+
+@pytest.mark.usefixtures("place")
+@pytest.mark.parametrize("block", PYTHON)
+async def test_python_block_runs(block: Block, sim: Simulator) -> None:
+    text = block.text.replace(PROXY, sim.origin)  # it serves whole addresses too, as proxies do
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    code = compile("\n" * block.line + text, "block", "exec", flags=flags)
 
     await asyncio.to_thread(run_block, code, text)
 
-    assert len(sim.log) or "Simulator(" in text or "def watch" in text
+    quiet = ("Simulator(", "def watch", "Limits.published(licensed_users=250)")
+    assert len(sim.log) or any(each in text for each in quiet)
 
 
 def test_every_page_is_looked_at() -> None:
     assert len(PYTHON) > 12
     assert not [
-        f"{page.name}: {language}"
+        f"{name_of(page)}: {block.language}"
         for page in PAGES
-        for language in re.findall(r"^```(\w+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-        if language not in {"python", "sh"}
+        for block in blocks(page)
+        if block.language not in {"python", "sh", "text"}
     ]
 
 
-def shell_lines(page: Path) -> list[str]:
-    lines = "".join(text for _, text in blocks(page, "sh")).splitlines()
-    return [line.partition("  #")[0] for line in lines if line.startswith("kb4 ")]
+def test_every_file_of_a_page_is_run() -> None:
+    for page in PAGES:
+        lines = [c for b in blocks(page) if b.language == "sh" for c, _ in commands(b.text)]
+        files = {block.file for block in blocks(page)} - {""}
+        if page == ROOT / "docs" / "testing.md":  # run by tests/integration/test_plugin.py
+            files = {name for name in files if not re.match(r"test_|conftest\.py", name)}
+        assert {name for name in files if f"python {name}" not in lines} == set(), name_of(page)
+
+
+def commands(text: str) -> Iterator[tuple[str, int]]:
+    """The lines of a block that are run, each with the exit code it says."""
+    for line in text.splitlines():
+        command, _, comment = line.partition("  #")
+        if line.startswith(("kb4 ", "python ")):
+            said = re.search(r"exits with (\d+)", comment)
+            yield command.strip(), int(said[1]) if said else 0
+
+
+LAUNCHER = """
+import runpy, sys
+from kb4_async.protocol.address import reporting_address
+from kb4_async.reporting import client
+from kb4_async.runtime import keystate
+
+def nearby(region, base_url):
+    given = reporting_address(region, base_url)
+    if given.origin.startswith("http:") and given.origin != {address!r}:
+        return given
+    return reporting_address(None, {base_url!r})
+
+keystate.SLOW_START = 1e6
+client.reporting_address = nearby
+if sys.argv[1] == "kb4":
+    from kb4_async.cli import main
+    del sys.argv[0]
+    main()
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
 @pytest.fixture
-def shell(tmp_path: Path, sim: Simulator) -> dict[str, str]:
-    """An environment in which kb4 is this checkout's, without the slow start."""
-    command = tmp_path / "bin" / "kb4"
-    command.parent.mkdir()
-    script = (
-        "from kb4_async.runtime import keystate; keystate.SLOW_START = 1e6;"
-        "from kb4_async.cli import main; main()"
-    )
-    command.write_text(f"#!/bin/sh\nexec '{sys.executable}' -W error -c '{script}' \"$@\"\n")
-    command.chmod(0o700)
-    path = f"{command.parent}{os.pathsep}{os.environ['PATH']}"
-    return os.environ | {"PATH": path, "KB4_BASE_URL": sim.base_url, "NO_COLOR": "1"}
+async def shell(tmp_path: Path) -> AsyncIterator[tuple[Simulator, dict[str, str]]]:
+    """What ``kb4 simulate`` serves, and an environment in which ``kb4`` and ``python`` are this
+    checkout's, without the slow start."""
+    defaults = {
+        name: parameter.default
+        for name, parameter in inspect.signature(simulate).parameters.items()
+    }
+    made = {name: defaults[name] for name in ("seed", "users", "groups")}
+    async with Simulator(generate_account(**made), api_key=defaults["key"]) as sim:
+        assert sim.api_key == KEY
+        prepare(tmp_path, sim)
+        programs = tmp_path / ".bin"
+        programs.mkdir()
+        launcher = programs / "launcher.py"
+        launcher.write_text(
+            LAUNCHER.format(address=ADDRESS, base_url=sim.base_url), encoding="utf-8"
+        )
+        for name, first in (("kb4", " kb4"), ("python", "")):
+            program = programs / name
+            script = f"exec '{sys.executable}' -W error '{launcher}'{first} \"$@\""
+            program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+            program.chmod(0o700)
+        kept = {name: text for name, text in os.environ.items() if not name.startswith("KB4_")}
+        yield (
+            sim,
+            kept
+            | {
+                "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+                "KB4_BASE_URL": sim.base_url,
+                "KB4_API_KEY": KEY,
+                "NO_COLOR": "1",
+            },
+        )
 
 
-async def run_line(line: str, env: dict[str, str]) -> tuple[int | None, str]:
+async def run_line(line: str, env: dict[str, str], folder: Path) -> tuple[int | None, str]:
     process = await asyncio.create_subprocess_shell(
-        line, env=env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        line, env=env, cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
-    out, err = await process.communicate()
-    return process.returncode, (out + err).decode()
+    out, _ = await process.communicate()
+    return process.returncode, out.decode()
 
 
 def plain(page: Path) -> str:
@@ -147,31 +296,93 @@ def plain(page: Path) -> str:
     return " ".join(page.read_text(encoding="utf-8").split())
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if shell_lines(p)], ids=lambda p: p.name)
-async def test_shell_lines_run(page: Path, shell: dict[str, str]) -> None:
-    for line in shell_lines(page):
-        if line != "kb4 simulate":
-            code, said = await run_line(line, shell)
-            assert code == 0, (line, said)
-            if line == "kb4 demo":
-                found = re.search(r"counted (\d+) requests.*Complete: ([\d,]+)", said, re.DOTALL)
-                assert found, said
-                assert f"{found[2]} records with {found[1]} requests" in plain(page)
+def is_in(line: str, said: str) -> bool:
+    """Whether a line was printed."""
+    wanted = ".*".join(re.escape(part) for part in line.split("..."))
+    return re.search(f"^{wanted}$", said, re.MULTILINE) is not None
 
 
-async def test_what_simulate_prints_is_what_the_readme_says(
-    shell: dict[str, str], tmp_path: Path
+RUN = [
+    page
+    for page in PAGES
+    if any(b.language == "sh" and any(commands(b.text)) for b in blocks(page))
+]
+
+
+@pytest.mark.timeout(240)  # a process for each line
+@pytest.mark.parametrize("page", RUN, ids=name_of)
+async def test_page_runs_from_top_to_bottom(
+    page: Path, shell: tuple[Simulator, dict[str, str]], tmp_path: Path
+) -> None:
+    said = ""
+    for block in blocks(page):
+        if block.file:
+            (tmp_path / block.file).write_text(block.text, encoding="utf-8")
+        elif block.language == "text":
+            missing = [line for line in block.text.splitlines() if not is_in(line, said)]
+            assert missing == [], said
+        elif block.language == "sh":
+            said = ""
+            for line, expected in commands(block.text):
+                if line == "kb4 simulate":
+                    continue
+                code, out = await run_line(line, shell[1], tmp_path)
+                assert code == expected, (line, out)
+                said += out
+                if line == "kb4 demo":
+                    counts = r"counted (\d+) requests.*Complete: ([\d,]+)"
+                    found = re.search(counts, out, re.DOTALL)
+                    assert found, out
+                    assert f"{found[2]} records with {found[1]} requests" in plain(page)
+
+
+async def test_a_script_that_is_stopped_leaves_what_its_page_says(
+    shell: tuple[Simulator, dict[str, str]], tmp_path: Path
+) -> None:
+    sim, env = shell
+    page = ROOT / "docs/how-to/cancellation-and-time-limits.md"
+    (script,) = [block for block in blocks(page) if block.file == "nightly.py"]
+    (tmp_path / script.file).write_text(script.text, encoding="utf-8")
+    sim.latency = 0.2
+    under_way = asyncio.Event()
+    sim.on_request = lambda entry: under_way.set() if entry.number == 11 else None
+    process = await asyncio.create_subprocess_exec(
+        tmp_path / ".bin" / "python",
+        script.file,
+        env=env,
+        cwd=tmp_path,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    await under_way.wait()
+    process.send_signal(signal.SIGTERM)
+    out, _ = await process.communicate()
+
+    assert (process.returncode, out.decode().partition(";")[0]) == (143, "stopped")
+    manifest = json.loads((tmp_path / "nightly" / "manifest.json").read_bytes())
+    assert not manifest["complete"]
+    assert manifest["finished"]
+    gaps = {gap["error"] for entry in manifest["resources"].values() for gap in entry["gaps"]}
+    assert "Interrupted" in gaps
+    for entry in manifest["resources"].values():
+        lines = (tmp_path / "nightly" / entry["file"]).read_bytes().splitlines()
+        assert len([json.loads(line) for line in lines]) == entry["rows"]
+
+
+async def test_what_simulate_prints_is_what_the_pages_say(
+    shell: tuple[Simulator, dict[str, str]], tmp_path: Path
 ) -> None:
     # With another port, for 8080 may be taken here; else word for word.
-    serving = await asyncio.create_subprocess_shell(
-        "exec kb4 simulate --port 0 --users 40 --groups 2 --quiet",
-        env={name: value for name, value in shell.items() if not name.startswith("KB4_")},
+    environment = {name: value for name, value in shell[1].items() if not name.startswith("KB4_")}
+    serving = await asyncio.create_subprocess_exec(
+        tmp_path / ".bin" / "kb4",
+        *("simulate", "--port", "0", "--users", "40", "--groups", "2", "--quiet"),
+        env=environment,
         stdout=asyncio.subprocess.PIPE,
     )
     assert serving.stdout is not None
     lines = [(await serving.stdout.readline()).decode().strip() for _ in range(3)][1:]
     try:
-        code, said = await run_line(" && ".join(lines), shell)
+        code, said = await run_line(" && ".join(lines), shell[1], tmp_path)
     finally:
         serving.terminate()
         await serving.communicate()
@@ -180,4 +391,4 @@ async def test_what_simulate_prints_is_what_the_readme_says(
     assert code == 0, said
     assert (tmp_path / "out" / "manifest.json").exists()
     told = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:8080", "\n".join(lines)) + "\n"
-    assert told in [text for _, text in blocks(ROOT / "README.md", "sh")]
+    assert told in [block.text for block in blocks(ROOT / "README.md") if block.language == "sh"]

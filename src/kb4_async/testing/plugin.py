@@ -24,10 +24,10 @@ import threading
 import traceback
 from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import aiohttp
 import pytest
@@ -43,14 +43,9 @@ QUICK = Retry(base=0.01, ceiling=0.05)
 SHOWN = 20
 #: Seconds in which a task that was cancelled may end.
 MOMENT = 0.1
+YEAR = 366 * 86_400.0
 #: Scopes that pytest-asyncio knows for the event loop of a test.
-LOOP_SCOPES: tuple[Literal["function", "class", "module", "package", "session"], ...] = (
-    "function",
-    "class",
-    "module",
-    "package",
-    "session",
-)
+LOOP_SCOPES: tuple[Any, ...] = ("function", "class", "module", "package", "session")
 
 numbers = count(1)
 coroutine_test = pytest.StashKey[Callable[..., Coroutine[Any, Any, Any]]]()
@@ -119,28 +114,6 @@ def background_loop() -> Iterator[asyncio.AbstractEventLoop]:
         thread.join()
 
 
-@contextmanager
-def serving(simulator: Simulator, loop: VirtualClockEventLoop) -> Iterator[None]:
-    """Serve in the event loop of the test itself."""
-    loop.run_until_complete(simulator.start())
-    try:
-        yield
-    finally:
-        loop.run_until_complete(simulator.stop())
-
-
-@contextmanager
-def serving_aside(simulator: ThreadedSimulator) -> Iterator[None]:
-    """Serve in a thread."""
-    with background_loop() as loop:
-        simulator.loop = loop
-        simulator.call(simulator.start())
-        try:
-            yield
-        finally:
-            simulator.call(simulator.stop())
-
-
 @pytest.fixture
 def kb4_server(
     request: pytest.FixtureRequest,
@@ -154,23 +127,27 @@ def kb4_server(
     """
     # What is known of a key outlives its clients, and a port comes back: no two tests share a key.
     options = {"api_key": f"simulated-key-{next(numbers)}", **kb4_server_options}
-    with pytest.MonkeyPatch.context() as patch:
+    call: Callable[[Coroutine[Any, Any, None]], None]
+    with ExitStack() as stack:
         if "virtual_clock" in request.fixturenames:
             loop: VirtualClockEventLoop = request.getfixturevalue("virtual_clock")
             server = Simulator(kb4_account, **{"clock": loop.time, **options})
-            running = serving(server, loop)
+            call = loop.run_until_complete
         else:
             server = ThreadedSimulator(kb4_account, **options)
-            running = serving_aside(server)
-        with running:
-            for name in [name for name in os.environ if name.startswith("KB4_")]:
-                patch.delenv(name)
-            patch.setenv("KB4_API_KEY", server.api_key)
-            patch.setenv("KB4_BASE_URL", server.base_url)
-            if isinstance(server, ThreadedSimulator):
-                with ThreadPoolExecutor(1) as pool:  # this thread may be inside an event loop
-                    pool.submit(greet, server.api_key, server.base_url).result()
-            yield server
+            server.loop = stack.enter_context(background_loop())
+            call = server.call
+        call(server.start())
+        stack.callback(lambda: call(server.stop()))
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        for name in [name for name in os.environ if name.startswith("KB4_")]:
+            patch.delenv(name)
+        patch.setenv("KB4_API_KEY", server.api_key)
+        patch.setenv("KB4_BASE_URL", server.base_url)
+        if isinstance(server, ThreadedSimulator):
+            with ThreadPoolExecutor(1) as pool:  # this thread may be inside an event loop
+                pool.submit(greet, server.api_key, server.base_url).result()
+        yield server
     reported = request.node.stash.get(reported_errors, 0)
     if len(server.errors) > reported:
         raise server.errors[reported]
@@ -224,18 +201,31 @@ def kb4_client(
     it takes its time as it does in earnest. Tasks that are left behind it are an error.
     """
     options: dict[str, Any] = {"api_key": kb4_server.api_key, "base_url": kb4_server.base_url}
-    if isinstance(kb4_server, ThreadedSimulator):
-        options["retry"] = QUICK
-    client = ReportingClient(**(options | dict(kb4_client_options)))
     name = loop_fixture(request)
-    if name is None:
-        yield client
-        asyncio.run(see_it_closed(client))
-        return
-    loop: asyncio.AbstractEventLoop = request.getfixturevalue(name)
-    before = asyncio.all_tasks(loop)
+    loop = None if name is None else request.getfixturevalue(name)
+    before = set() if loop is None else asyncio.all_tasks(loop)
+    session: aiohttp.ClientSession | None = None
+    if isinstance(loop, VirtualClockEventLoop):
+        options["session"] = session = loop.run_until_complete(patient_session())
+    else:
+        options["retry"] = QUICK
+    client = ReportingClient(**{**options, **kb4_client_options})
     yield client
-    loop.run_until_complete(close(client, before))
+    if loop is not None:
+        loop.run_until_complete(close(client, session, before))
+    else:
+        with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+            runner.run(see_it_closed(client))
+
+
+async def patient_session() -> aiohttp.ClientSession:
+    """Make a session that does not look at its connections all the time.
+
+    aiohttp closes what was idle for 15 s of real time. On a virtual clock those never pass, so it
+    would look again every 15 s of each hour that is waited for, and a day would take half a minute.
+    """
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=YEAR)
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
 
 def loop_fixture(request: pytest.FixtureRequest) -> str | None:
@@ -279,9 +269,15 @@ if importlib.util.find_spec("pytest_asyncio") is not None:
         globals()[f"loop_of_{scope}"] = make(running_loop())
 
 
-async def close(client: ReportingClient, before: set[asyncio.Task[Any]]) -> None:
-    """Close a client, and fail if tasks are left that were not there before."""
+async def close(
+    client: ReportingClient,
+    session: aiohttp.ClientSession | None,
+    before: set[asyncio.Task[Any]],
+) -> None:
+    """Close a client and its session, and fail if tasks are left that were not there before."""
     await client.close()
+    if session is not None:
+        await session.close()
     left = asyncio.all_tasks() - before - {asyncio.current_task()}
     if left:
         await asyncio.wait(left, timeout=MOMENT)
@@ -392,6 +388,6 @@ def report(server: Simulator) -> str:
     if len(server.log) > SHOWN:
         lines.insert(0, f"... the last {SHOWN} of {len(server.log)} requests:")
     for error in server.errors:
-        lines += ["raised in the simulator, the client was answered 500:"]
+        lines += ["raised by a callback, or in the simulator itself:"]
         lines += "".join(traceback.format_exception(error)).splitlines()
     return "\n".join(lines)

@@ -9,7 +9,15 @@ from typing import Annotated
 
 import typer
 
-from kb4_async import DEFAULT_RESOURCES, ExportPlan, PlanTiming, ResourcePlan, Window, plan_export
+from kb4_async import (
+    DEFAULT_RESOURCES,
+    ON_REQUEST,
+    ExportPlan,
+    PlanTiming,
+    ResourcePlan,
+    Window,
+    plan_export,
+)
 from kb4_async.cli.exporting import MembersMode
 from kb4_async.cli.running import (
     COMPLETE,
@@ -28,7 +36,11 @@ from kb4_async.cli.running import (
 
 Resources = Annotated[
     list[str] | None,
-    typer.Option("--resource", help=f"Only this; repeatable: {', '.join(DEFAULT_RESOURCES)}."),
+    typer.Option(
+        "--resource",
+        help=f"Only this; repeatable: {', '.join(DEFAULT_RESOURCES)}; "
+        f"on request: {', '.join(ON_REQUEST)}.",
+    ),
 ]
 VerifyMode = Annotated[
     str, typer.Option("--verify", help="tail, full (read everything twice) or none.")

@@ -87,7 +87,7 @@ def entry_of(name: str, found: Survey, choice: Choice) -> ResourcePlan:
     elif name == "recipients":
         parts = recipients_parts(found, choice)
     elif name == "derived_members":
-        parts = [Part(None, 0, exact=True, basis="derived from the users, for no request")]
+        parts = [derived_part(found)]
     elif name in NEEDS:
         parts = [history_part(name, found, choice)]
     else:
@@ -213,7 +213,8 @@ def child(count: int | None, verify: Verify) -> Child:
 
 def members_parts(found: Survey, choice: Choice) -> list[Part]:
     """The price of group members."""
-    derived = choice.members == "derived"
+    # Without the users nothing can be derived, so that an export fetches every group.
+    derived = choice.members == "derived" and found.listings["users"][0].error is None
 
     def one(group: Mapping[str, Any]) -> Child | None:
         count = count_in(group, "member_count")
@@ -228,6 +229,14 @@ def members_parts(found: Survey, choice: Choice) -> list[Part]:
         basis = "derived from the users, unless a group's member_count differs from that"
         return [Part(part.rows, part.requests, part.exact, basis)]
     return [part]
+
+
+def derived_part(found: Survey) -> Part:
+    """The price of memberships that are derived while the users are read."""
+    (users,) = found.listings["users"]
+    if users.error is not None:
+        return unreadable(users.error, 0, "users ")
+    return Part(None, 0, exact=True, basis="derived from the users, for no request")
 
 
 def recipients_parts(found: Survey, choice: Choice) -> list[Part]:

@@ -128,7 +128,7 @@ async def test_an_empty_account_is_0_with_a_hint(tmp_path: Path) -> None:
         (["list", "users"], {"KB4_API_KEY_FILE": "/no/such/file"}, "cannot be read"),
         (["list", "users"], {"KB4_REGION": "mars"}, "use one of us, eu, ca, uk, de"),
         (["list", "users"], {"KB4_BASE_URL": "http://example.com/v1"}, "unencrypted"),
-        (["list", "cats"], {}, "'cats' is not a resource: choose from account, members, users"),
+        (["list", "cats"], {}, "'cats' is not a resource here: choose from account, users"),
         (["list", "users", "-f", "colour=red"], {}, "it has: status, group_id, expand"),
         (["list", "users", "--status", "gone"], {}, "'active' or 'archived'"),
         (["list", "users", "--per-page", "501"], {}, "from 1 to 500"),
@@ -180,7 +180,18 @@ async def test_nobody_there_is_3(env: dict[str, str]) -> None:
 async def test_list_prints_the_lines_an_export_writes(env: dict[str, str], tmp_path: Path) -> None:
     await kb4("export", str(tmp_path), **env)
 
-    for name in ("users", "groups", "members", "training_campaigns", "phishing_campaigns"):
+    for name in [
+        "users",
+        "groups",
+        "members",
+        "training_campaigns",
+        "phishing_campaigns",
+        "security_tests",
+        "recipients",
+        "store_purchases",
+        "policies",
+        "account_risk_history",
+    ]:
         listed = await kb4("list", name, **env)
         assert listed.code == COMPLETE
         exported = (tmp_path / f"{name}.jsonl").read_bytes()

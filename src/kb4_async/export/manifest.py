@@ -60,7 +60,7 @@ class ResourceReport:
         requests: Attempts made.
         end_reasons: What proved the end of its listings, and how often.
         expected: Records expected, where the account gives a count; otherwise None.
-        repairs: Times a listing was read again, because records moved or as ``verify="full"`` asks.
+        repairs: Times a listing was read again because records moved.
         gaps: What is missing.
         differences: Counts of the server that differ from what arrived. Fewer than counted is a
             gap as well.

@@ -13,7 +13,7 @@ from kb4_async.events import ExportProgress, Observer
 from kb4_async.export.manifest import Difference, Gap, ResourceReport
 from kb4_async.export.writer import DatasetWriter
 from kb4_async.protocol.codec import Key, key_of
-from kb4_async.protocol.page import Page
+from kb4_async.protocol.page import Page, without
 from kb4_async.records import Account
 from kb4_async.reporting.client import ReportingClient
 from kb4_async.runtime.engine import Tally, tell
@@ -158,7 +158,7 @@ async def follow(listings: Sequence[Listing[Any]], step: Step) -> None:
         others = len(listings) - number - 1
         async with aclosing(listing.pages(form="raw", tally=step.tally)) as pages:
             async for each in pages:
-                page = each.without(known) if number else each
+                page = without(each, known) if number else each
                 if not len(page) and page.end_reason is None:
                     continue
                 left = pages.requests_left()

@@ -131,21 +131,22 @@ class Page(Generic[R]):
         added = None if parent is None else (parent, self.scope[parent])
         return codec.json_lines(self.raw, spaced=spaced, parent=added)
 
-    def without(self, known: Container[codec.Key]) -> Page[R]:
-        """The same page without the records of these keys, which another listing delivered."""
-        items = cast("list[dict[str, Any]]", self.items)
-        keys = [codec.key_of(item, self.endpoint.keys) for item in items]
-        kept = [index for index, key in enumerate(keys) if key is None or key not in known]
-        if len(kept) == len(keys):
-            return self
-        content = Content(
-            self.content.array,
-            rows=len(kept),
-            items=list(choose(items, kept)),
-            raw=choose(self.raw, kept),
-        )
-        return replace(self, content=content)
-
     def __len__(self) -> int:
         """Records of the page, without decoding them."""
         return self.content.rows
+
+
+def without(page: Page[R], known: Container[codec.Key]) -> Page[R]:
+    """The same page without the records of these keys, which another listing delivered."""
+    items = cast("list[dict[str, Any]]", page.items)
+    keys = [codec.key_of(item, page.endpoint.keys) for item in items]
+    kept = [index for index, key in enumerate(keys) if key is None or key not in known]
+    if len(kept) == len(keys):
+        return page
+    content = Content(
+        page.content.array,
+        rows=len(kept),
+        items=list(choose(items, kept)),
+        raw=choose(page.raw, kept),
+    )
+    return replace(page, content=content)

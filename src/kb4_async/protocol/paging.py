@@ -21,7 +21,7 @@ from kb4_async.protocol.cursors import Cursor
 from kb4_async.protocol.delivery import Delivery
 from kb4_async.protocol.ends import PAGE_CAP
 from kb4_async.protocol.reader import Change, Reader, Setup, Shown, is_refusal
-from kb4_async.protocol.search import Search
+from kb4_async.protocol.search import Search, worth_looking
 from kb4_async.protocol.token import Place
 
 
@@ -60,6 +60,9 @@ class NumberedListing(Reader):
         self.tails: dict[int, Edges] = {}
         self.repeats: set[int] = set()
         self.kept_probes: set[int] = set()
+        #: Pages 1 and 2 as first probed, and pages behind which nothing was before they were seen.
+        self.guards: dict[int, Edges] = {}
+        self.pressed: set[int] = set()
         self.before_cut: Edges | None = None
         self.first_rows = self.size
         if place.moved and self.end_reason is None:
@@ -199,20 +202,25 @@ class NumberedListing(Reader):
         if self.is_capped(number, len(keys)):
             self.shrink_pages()
             return
+        if self.search.hi == number + 1:
+            self.pressed.add(number)
         self.note(number, len(keys), edges if ask.keep else None)
         if edges is not None:
             self.tails[number] = edges
             if ask.keep:
                 self.kept_probes.add(number)
+                if number <= 2 and not self.expected:
+                    self.guards[number] = edges
         self.finish_reading()
 
     def saw_look(self, number: int, keys: Sequence[Key]) -> None:
         """The last page, or the one after it, asked again at the end of a reading."""
         self.looks.remove(number)
         tail = self.tails.get(self.search.lo)
-        if number == self.search.lo and tail is not None:
-            first, last, rows = tail
-            # A full last page must be the same at both ends; a short one may have grown.
+        before = tail if number == self.search.lo else self.guards.get(number)
+        if before is not None:
+            first, last, rows = before
+            # A full page must be the same at both ends; a short one, the last, may have grown.
             moved = not keys or keys[0] != first or (rows >= self.size and keys[-1] != last)
             self.unquiet = self.unquiet or moved
         elif keys and number > self.search.lo and not self.unquiet:
@@ -341,7 +349,9 @@ class NumberedListing(Reader):
             return
         tail = self.tails.get(end)
         full = tail is None or tail[2] >= self.size
-        self.looks = [end, end + 1] if full else [end]
+        self.looks = worth_looking(
+            end, full=full, probed=1 in self.guards, pressed=end in self.pressed
+        )
 
     def end_reading(self) -> None:
         """Decide whether the reading proves that everything was read."""
@@ -368,7 +378,8 @@ class NumberedListing(Reader):
         self.unquiet = self.walking = False
         self.looks = []
         self.previous, self.previous_keys = None, frozenset()
-        self.seen, self.tails, self.repeats, self.kept_probes = {}, {}, set(), set()
+        self.seen, self.tails, self.guards = {}, {}, {}
+        self.repeats, self.kept_probes, self.pressed = set(), set(), set()
 
     # -- where to go on ---------------------------------------------------------------------------
 

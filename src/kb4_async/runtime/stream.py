@@ -82,6 +82,7 @@ class PageStream(Handover, Generic[R]):
         self.rank = rank
         self.machine = spec.machine(source.habits, source.paging)
         self.turn, self.reading = self.machine.turn, self.machine.reading
+        self.moves = self.machine.delivery.moves
         self.held: dict[int, Held] = {}
         self.tasks: dict[Ask, asyncio.Task[None]] = {}
         self.page_errors: dict[int, KB4Error] = {}
@@ -198,12 +199,15 @@ class PageStream(Handover, Generic[R]):
             if ask.turn != machine.turn:
                 task.cancel()
         self.drop()
-        if machine.reading != self.reading:
-            self.reading = machine.reading
+        if machine.reading == self.reading:
+            return
+        self.reading = machine.reading
+        log.info("%s: reading %d of the listing", self.spec.path, self.reading)
+        if machine.delivery.moves > self.moves:  # and not only because all is read twice
+            self.moves = machine.delivery.moves
             self.tally.repairs += 1
             event = ListingRepaired(self.spec.endpoint.resource, self.spec.scope, self.reading)
             self.source.engine.notify(event)
-            log.info("%s: reading %d of the listing", self.spec.path, self.reading)
 
     def launch(
         self, ask: Ask, place: Place | None, *, attempt: int = 1, strict: bool = False

@@ -2,8 +2,11 @@ import asyncio
 import gzip
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+import zlib
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeAlias
 
 import aiohttp
@@ -17,7 +20,10 @@ from kb4_async.testing import (
     LoggedRequest,
     PagingRules,
     Simulator,
+    delete_row,
     generate_account,
+    insert_row,
+    update_row,
 )
 
 Record: TypeAlias = dict[str, Any]
@@ -39,6 +45,10 @@ async def serving(
         headers = {"Authorization": f"Bearer {sim.api_key}", "Accept": "application/json"}
         async with aiohttp.ClientSession(headers=headers, auto_decompress=True) as session:
             yield sim, session
+
+
+def bearer(sim: Simulator) -> dict[str, str]:
+    return {"Authorization": f"Bearer {sim.api_key}"}
 
 
 async def get(sim: Simulator, session: aiohttp.ClientSession, path: str, **options: Any) -> Got:
@@ -368,20 +378,154 @@ async def test_faults_that_are_whole_answers() -> None:
         assert status == 200
         with pytest.raises(orjson.JSONDecodeError):
             orjson.loads(body)
-        sim.faults.add(Fault.gzip())
+        sim.faults.add(Fault.wrong_shape("maintenance"))
         status, headers, body = await get(sim, session, "users")
-        assert headers["content-encoding"] == "gzip"
-        assert orjson.loads(body) == list(sim.account.users)
+        assert (status, orjson.loads(body)) == (200, {"message": "maintenance"})
+        assert headers["content-type"] == "application/json; charset=utf-8"
+        for fault, encoding in ((Fault.gzip(), "gzip"), (Fault.deflate(), "deflate")):
+            sim.faults.add(fault)
+            status, headers, body = await get(sim, session, "users")
+            assert headers["content-encoding"] == encoding
+            assert orjson.loads(body) == list(sim.account.users)
 
 
-async def test_gzip_comes_compressed_over_the_wire() -> None:
+@pytest.mark.parametrize("code", [201, 300, 304, 400, 401, 402, 403, 404, 408, 418, 451, 500, 599])
+async def test_any_status(code: int) -> None:
+    async with serving() as (sim, session):
+        sim.faults.add(Fault.status(code))
+        assert (await get(sim, session, "users"))[0] == sim.log[0].status == code
+        assert (await get(sim, session, "users"))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("fault", "decompress"), [(Fault.gzip(), gzip.decompress), (Fault.deflate(), zlib.decompress)]
+)
+async def test_bodies_come_compressed_over_the_wire(fault: Fault, decompress: Any) -> None:
     async with serving() as (sim, _):
-        sim.faults.add(Fault.gzip())
+        sim.faults.add(fault)
         async with aiohttp.ClientSession(auto_decompress=False) as plain:
-            _, _, body = await get(
-                sim, plain, "account", headers={"Authorization": f"Bearer {sim.api_key}"}
-            )
-        assert orjson.loads(gzip.decompress(body)) == sim.account.account
+            _, _, body = await get(sim, plain, "account", headers=bearer(sim))
+        assert orjson.loads(decompress(body)) == sim.account.account
+
+
+async def test_redirects_lead_to_the_same_or_to_another_host() -> None:
+    async with serving() as (sim, session):
+        here = f"{sim.base_url}/users?page=2&status=active"
+        for url, location in (
+            (None, here),
+            ("/v1/groups", "/v1/groups"),
+            ("https://elsewhere.test/v1/users", "https://elsewhere.test/v1/users"),
+        ):
+            sim.faults.add(Fault.redirect(url, 307))
+            status, headers, body = await get(sim, session, "users?page=2&status=active")
+            assert (status, headers["location"], body) == (307, location, b"")
+            assert sim.log[-1].fault == "redirect"
+
+
+async def test_a_key_is_revoked_in_the_middle() -> None:
+    async with serving() as (sim, session):
+        sim.add_account("other", sim.account)
+        rule = sim.faults.add(Fault.revoke(), path="users", page=2)
+        asked = ["users", "users?page=2", "users?page=2", "groups"]
+        statuses = [(await get(sim, session, path))[0] for path in asked]
+        assert statuses == [200, 401, 401, 401]
+        assert [entry.key_ok for entry in sim.log] == [True, False, False, False]
+        assert rule.played == 1
+        assert await ask(sim, session, "users", headers={"Authorization": "Bearer other"})
+
+
+async def test_a_revoked_key_has_used_up_what_it_had() -> None:
+    async with serving(limits=[Limit(2, 60.0)]) as (sim, session):
+        assert (await get(sim, session, "users"))[0] == 200
+        sim.revoke(sim.api_key)
+        sim.revoke("never seen")
+        statuses = [(await get(sim, session, "users"))[0] for _ in range(2)]
+        assert statuses == [401, 429]
+
+
+async def test_a_wrong_region_knows_no_key() -> None:
+    async with serving() as (sim, session):
+        sim.faults.add(Fault.wrong_region(), times=None)
+        for path in ("account", "users", "groups?page=2"):
+            assert (await get(sim, session, path))[0] == 401
+
+
+@pytest.mark.parametrize("users", [30, 1500])
+async def test_a_content_length_that_is_too_large(users: int) -> None:
+    async with serving(generate_account(users=users)) as (sim, session):
+        sim.faults.add(Fault.wrong_length(7))
+        async with session.get(f"{sim.base_url}/users?per_page=500") as response:
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await response.read()
+        promised = int(response.headers["content-length"])
+        assert promised == sim.log[0].size + 7
+        assert sim.log[0].answered is None
+        assert len(await ask(sim, session, "users?per_page=500")) == min(users, 500)
+
+
+@pytest.mark.parametrize("users", [30, 1500])
+async def test_a_content_length_that_is_too_small(users: int) -> None:
+    async with serving(generate_account(users=users)) as (sim, _):
+        sim.faults.add(Fault.wrong_length(-7))
+        ended = await raw(sim, "users?per_page=500")
+        head, _, body = ended.partition(b"\r\n\r\n")
+        promised = int(re.findall(rb"content-length: (\d+)", head)[0])
+        assert promised == len(body) - 7 == sim.log[0].size - 7
+        assert orjson.loads(body) == sim.account.users[:500]
+        with pytest.raises(orjson.JSONDecodeError):
+            orjson.loads(body[:promised])
+
+
+async def raw(sim: Simulator, path: str) -> bytes:
+    """Return all bytes that come over one connection until it is closed."""
+    reader, writer = await asyncio.open_connection(sim.host, sim.port)
+    credential = f"Authorization: Bearer {sim.api_key}"
+    writer.write(f"GET /v1/{path} HTTP/1.1\r\nHost: sim\r\n{credential}\r\n\r\n".encode())
+    try:
+        return await reader.read()
+    finally:
+        writer.close()
+
+
+async def test_headers_that_lie() -> None:
+    async with serving(limits=[Limit(5, 60.0)], rate_headers=True) as (sim, session):
+        lie = {"X-RateLimit-Remaining": "999", "Content-Type": "text/plain"}
+        sim.faults.add(Fault.with_headers(lie), path="users", after=1)
+        left = []
+        for _ in range(3):
+            _, headers, body = await get(sim, session, "users")
+            assert orjson.loads(body) == list(sim.account.users)
+            left.append((headers["x-ratelimit-remaining"], headers["content-type"][:10]))
+        assert left == [("4", "applicatio"), ("999", "text/plain"), ("2", "applicatio")]
+    lies = {"X-RateLimit-Limit": "1000", "X-RateLimit-Remaining": "0"}
+    async with serving(rate_headers=lies) as (sim, session):
+        for bearer in (f"Bearer {sim.api_key}", "Bearer wrong"):
+            _, headers, _ = await get(sim, session, "users", headers={"Authorization": bearer})
+            assert headers["x-ratelimit-limit"] == "1000"
+            assert headers["x-ratelimit-remaining"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("said", "header"), [(True, "57600"), (False, None), (7, "7"), (0.5, "0.5"), ("date", "GMT")]
+)
+async def test_when_a_spent_day_says_to_come_again(said: Any, header: str | None) -> None:
+    clock = [1000.0]
+    limits = [Limit(2, 86_400.0, "anchored")]
+    async with serving(limits=limits, retry_after=said, clock=lambda: clock[0]) as (sim, session):
+        await get(sim, session, "account")
+        clock[0] += 8 * 3600
+        await get(sim, session, "account")
+        status, headers, _ = await get(sim, session, "account")
+        assert status == 429
+        told = headers.get("retry-after")
+        if said == "date":
+            assert told is not None
+            until = parsedate_to_datetime(told) - datetime.now(UTC)
+            assert abs(until.total_seconds() - 57_600) < 600
+        else:
+            assert told == header
+        clock[0] += 57_600
+        assert (await get(sim, session, "account"))[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -503,8 +647,7 @@ async def test_a_simulator_can_be_started_again() -> None:
     sim = Simulator(generate_account(users=3))
     for _ in range(2):
         async with sim, aiohttp.ClientSession() as session:
-            headers = {"Authorization": f"Bearer {sim.api_key}"}
-            assert len(await ask(sim, session, "users", headers=headers)) == 3
+            assert len(await ask(sim, session, "users", headers=bearer(sim))) == 3
 
 
 async def test_a_client_that_leaves_in_the_middle_makes_no_noise(
@@ -573,6 +716,102 @@ async def test_answers_and_filters_kept_from_before_a_change_are_dropped() -> No
             before = await ask(sim, session, path)
             account.delete_user(before[0]["id"])
             assert await ask(sim, session, path) == before[1:]
+
+
+async def pages_of_ids(
+    sim: Simulator, session: aiohttp.ClientSession, pages: Iterable[int]
+) -> list[list[int]]:
+    found = [await ask(sim, session, f"users?per_page=10&page={page}") for page in pages]
+    return [[user["id"] for user in page] for page in found]
+
+
+async def test_rows_move_between_two_requests_as_scripted() -> None:
+    account = generate_account(users=35, groups=2)
+    ids = [user["id"] for user in account.users]
+    async with serving(account) as (sim, session):
+        gone = sim.drift.add(delete_row("users", "front"), path="users", page=1)
+        come = sim.drift.add(insert_row("users", "front"), path="users", page=3, after=2)
+        await ask(sim, session, "groups?page=1")
+        assert (gone.ran, come.ran) == (0, 0)
+        assert await pages_of_ids(sim, session, [1, 2, 3]) == [ids[:10], ids[11:21], ids[21:31]]
+        assert (gone.ran, come.ran) == (1, 0)
+        third, after = await pages_of_ids(sim, session, [3, 3])
+        assert (third, after) == (ids[21:31], ids[20:30])
+        assert (gone.ran, come.ran) == (1, 1)
+
+
+async def test_only_who_is_served_sets_changes_off() -> None:
+    async with serving(limits=[Limit(2, 3600.0)]) as (sim, session):
+        rule = sim.drift.add(update_row("users", email="new@example.test"), times=None)
+        await get(sim, session, "users", headers={"Authorization": "Bearer wrong"})
+        sim.faults.add(Fault.status(500), after=1)
+        statuses = [(await get(sim, session, "users"))[0] for _ in range(3)]
+        assert statuses == [200, 500, 429]
+        assert rule.ran == 2
+
+
+async def test_a_change_is_made_to_the_account_that_is_read() -> None:
+    async with serving() as (sim, session):
+        other = generate_account(users=5)
+        sim.add_account("other", other)
+        sim.drift.add(delete_row("users"), times=None)
+        await get(sim, session, "users", headers={"Authorization": "Bearer other"})
+        assert (len(sim.account.users), len(other.users)) == (30, 4)
+
+
+async def test_a_change_that_fails_is_not_lost() -> None:
+    sim = Simulator(generate_account(users=1))
+    sim.drift.add(lambda account: account.users.delete(1))
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(KeyError):
+            async with sim:
+                assert (await get(sim, session, "users", headers=bearer(sim)))[0] == 500
+
+
+async def test_a_recipient_goes_while_the_others_are_read() -> None:
+    account = generate_account(users=60, recipients_a_test=30)
+    test = account.security_tests[0]
+    path = f"phishing/security_tests/{test['pst_id']}/recipients"
+    ids = [row["recipient_id"] for row in account.recipients[test["pst_id"]]]
+    async with serving(account) as (sim, session):
+        sim.drift.add(
+            delete_row(lambda held: held.recipients[test["pst_id"]]), path="recipients", page=1
+        )
+        rows = await all_pages(sim, session, path, 10)
+        assert [row["recipient_id"] for row in rows] == ids[:10] + ids[11:]
+        again = await ask(sim, session, f"phishing/security_tests/{test['pst_id']}")
+        assert again[0]["scheduled_count"] == 29
+        campaign = await ask(sim, session, f"phishing/campaigns/{test['campaign_id']}")
+        assert campaign[0]["psts"][0]["users_count"] == 29
+
+
+async def test_every_list_of_phishing_and_training_is_served(account: Account) -> None:
+    async with serving(account) as (sim, session):
+        for path, table in (
+            ("phishing/security_tests", account.security_tests),
+            ("phishing/security_tests?campaign_type=callback", account.callback_security_tests),
+            ("training/store_purchases", account.store_purchases),
+            ("training/policies", account.policies),
+            ("account/risk_score_history?full=true", account.risk_history),
+        ):
+            assert await all_pages(sim, session, path, 100) == list(table) != []
+        tests = {test["pst_id"]: test for test in account.security_tests}
+        for pst_id in tests:
+            rows = await all_pages(sim, session, f"phishing/security_tests/{pst_id}/recipients")
+            assert rows == list(account.recipients[pst_id])
+
+
+async def test_cursors_are_logged() -> None:
+    async with serving(paging=PagingRules(cursors="header")) as (sim, session):
+        await get(sim, session, "users?cursor=true&per_page=20")
+        await get(sim, session, "users?page=1")
+        await get(sim, session, "users?page=1&cursor=true")
+        assert [(entry.page, entry.cursor) for entry in sim.log] == [
+            (None, "true"),
+            (1, None),
+            (1, "true"),
+        ]
+        assert [entry.status for entry in sim.log] == [200, 200, 400]
 
 
 async def follow(
@@ -645,6 +884,9 @@ async def test_pages_by_number_can_be_refused_or_ignored() -> None:
 
 async def test_pages_made_ahead_are_those_served(account: Account) -> None:
     async with serving(account) as (sim, session):
+        assert sim.preload("account/risk_score_history", full="true") == 1
+        user_id = account.users[0]["id"]
+        assert sim.preload(f"users/{user_id}/risk_score_history") == 1
         assert sim.preload("users", status="active") == 3
         answers = sim.holders[sim.api_key].answers
         assert answers is not None

@@ -79,6 +79,28 @@ TRAINING_KEYS = [
     "allow_multiple_enrollments",
     "completion_percentage",
 ]
+PURCHASE_KEYS = [
+    "store_purchase_id",
+    "content_type",
+    "name",
+    "description",
+    "type",
+    "duration",
+    "retired",
+    "retirement_date",
+    "publish_date",
+    "publisher",
+    "purchase_date",
+    "policy_url",
+]
+POLICY_KEYS = [
+    "policy_id",
+    "content_type",
+    "name",
+    "minimum_time",
+    "default_language",
+    "status",
+]
 PHISHING_KEYS = [
     "campaign_id",
     "name",
@@ -97,12 +119,40 @@ PHISHING_KEYS = [
 ]
 
 
+TEST_KEYS = [
+    "campaign_id",
+    "pst_id",
+    "status",
+    "name",
+    "groups",
+    "phish_prone_percentage",
+    "started_at",
+    "duration",
+    "categories",
+    "template",
+    "landing_page",
+    "scheduled_count",
+    "delivered_count",
+    "opened_count",
+    "clicked_count",
+    "replied_count",
+    "attachment_open_count",
+    "macro_enabled_count",
+    "data_entered_count",
+    "qr_code_scanned_count",
+    "reported_count",
+    "bounced_count",
+]
+
+
 def everything(account: Account) -> str:
-    return json.dumps([list(table) for table in account.tables] + [account.account])
+    parents = (account.recipients, account.group_histories, account.user_histories)
+    children = [list(table) for tables in parents for table in tables.values()]
+    return json.dumps([[list(table) for table in account.tables], children, account.account])
 
 
 def test_the_seed_decides_everything() -> None:
-    first, again, other = (generate_account(seed, users=300) for seed in (7, 7, 8))
+    first, again, other = (generate_account(seed, users=300, history_days=20) for seed in (7, 7, 8))
     assert everything(first) == everything(again)
     assert everything(first) != everything(other)
 
@@ -116,6 +166,11 @@ def test_the_seed_decides_everything() -> None:
         ("training_campaigns", TRAINING_KEYS),
         ("phishing_campaigns", PHISHING_KEYS),
         ("callback_campaigns", PHISHING_KEYS),
+        ("store_purchases", PURCHASE_KEYS),
+        ("policies", POLICY_KEYS),
+        ("security_tests", TEST_KEYS),
+        ("callback_security_tests", TEST_KEYS),
+        ("risk_history", ["risk_score", "date"]),
     ],
 )
 def test_records_have_the_documented_keys_in_order_and_some_have_more(
@@ -125,13 +180,20 @@ def test_records_have_the_documented_keys_in_order_and_some_have_more(
     assert all(list(record)[: len(keys)] == keys for record in records)
     plain = list(getattr(generate_account(users=500, extra_keys=False), table))
     assert all(list(record) == keys for record in plain)
-    if len(records) > 5:
+    if len(records) > 5 and table != "risk_history":
         assert any(len(record) > len(keys) for record in records)
 
 
 @pytest.mark.parametrize("users", [0, 1, 2, 19, 20, 99, 100, 101, 2000])
 def test_keys_ascend_with_gaps_at_any_size(users: int) -> None:
-    account = generate_account(users=users, groups=users // 10, training_campaigns=users // 20)
+    account = generate_account(
+        users=users,
+        groups=users // 10,
+        training_campaigns=users // 20,
+        store_purchases=users // 5,
+        policies=users // 7,
+        phishing_campaigns=users // 15,
+    )
     for table in account.tables:
         keys = [record[table.key] for record in table]
         assert keys == sorted(set(keys))
@@ -153,10 +215,17 @@ def test_an_id_beyond_64_bits_on_request() -> None:
 
 def test_an_empty_account() -> None:
     account = generate_account(
-        users=0, groups=0, enrollments=0, training_campaigns=0, phishing_campaigns=0
+        users=0,
+        groups=0,
+        enrollments=0,
+        training_campaigns=0,
+        phishing_campaigns=0,
     )
-    assert [len(table) for table in account.tables] == [0] * 6
-    assert len(account.members) == 0
+    assert not any(len(table) for table in account.tables)
+    for parents in (account.members, account.campaign_tests, account.recipients):
+        assert len(parents) == 0
+    unsent = generate_account(users=0, phishing_campaigns=9)
+    assert {len(table) for table in unsent.recipients.values()} == {0}
     orphans = generate_account(users=0, groups=0, enrollments=5, training_campaigns=0)
     assert all(record["user"] is None for record in orphans.enrollments)
 
@@ -195,17 +264,58 @@ def test_the_traps_are_there() -> None:
     }
     campaigns = list(account.training_campaigns)
     assert any(campaign["completion_percentage"] == -1 for campaign in campaigns)
-    assert any(
-        campaign["content"] and isinstance(campaign["content"][0], list) for campaign in campaigns
-    )
+    contents = [campaign["content"] for campaign in campaigns if "content" in campaign]
+    assert any("modules" in campaign and "content" not in campaign for campaign in campaigns)
+    assert any(content and isinstance(content[0], list) for content in contents)
+    assert any("content_id" in each for content in contents for each in content)
     assert any(campaign["groups"][0]["group_id"] == 0 for campaign in campaigns)
-    tests = [test for campaign in account.phishing_campaigns for test in campaign["psts"]]
-    assert all(0 <= test["phish_prone_percentage"] <= 1 for test in tests)
     enrollments = list(account.enrollments[:3000])
     assert any(record["user"] is None for record in enrollments)
     assert any(record["status"] is None for record in enrollments)
     numbers = {type(record["user"]["employee_number"]) for record in enrollments if record["user"]}
     assert numbers == {str, int, type(None)}
+
+
+def test_modules_are_those_that_training_names() -> None:
+    account = generate_account(users=400, store_purchases=5, policies=3, training_campaigns=30)
+    purchases = {record["store_purchase_id"]: record for record in account.store_purchases}
+    policies = {record["policy_id"]: record for record in account.policies}
+    taught = [
+        each
+        for campaign in account.training_campaigns
+        for part in campaign["content"]
+        for each in (part if isinstance(part, list) else [part])
+    ]
+    assert {each["content_type"] for each in taught} == {"Store Purchase", "Uploaded Policy"}
+    for each in taught:
+        if each["content_type"] == "Store Purchase":
+            assert each == {name: purchases[each["store_purchase_id"]][name] for name in each}
+        else:
+            assert "status" not in each
+            assert each["published"] in {True, False}
+            assert each["name"] == policies[each["policy_id"]]["name"]
+    named = {record["store_purchase_id"] for record in account.enrollments}
+    assert named == {None, *purchases}
+    for record in account.enrollments:
+        if record["store_purchase_id"] is not None:
+            module = purchases[record["store_purchase_id"]]["name"]
+            assert module.startswith(record["module_name"])
+    assert {record["status"] for record in account.policies} == {1}
+    without = generate_account(users=40, store_purchases=0, policies=0)
+    assert not any(campaign["content"] for campaign in without.training_campaigns)
+    assert {record["store_purchase_id"] for record in without.enrollments} == {None}
+
+
+def test_traps_of_modules() -> None:
+    account = generate_account(users=1, store_purchases=100, policies=100, old_spellings=True)
+    purchases = list(account.store_purchases)
+    for name in ("duration", "retirement_date", "publish_date", "publisher", "policy_url"):
+        assert 0 < sum(record[name] is None for record in purchases) < 100, name
+    old = [record for record in purchases if "store_purchased_id" in record]
+    assert 0 < len(old) < 100
+    assert not any("store_purchase_id" in record for record in old)
+    assert account.store_purchases.find(old[0]["store_purchased_id"]) == old[0]
+    assert len({record["default_language"] for record in account.policies}) > 1
 
 
 def test_a_record_can_be_there_twice() -> None:

@@ -1,9 +1,11 @@
 import math
 from collections.abc import Iterable, Iterator
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kb4_async.testing import published_limits
 from kb4_async.testing.limits import Gate, Limit, LimitKind, Refusal
 
 # A busy machine is no defect.
@@ -139,3 +141,36 @@ def test_a_limit_of_nothing_refuses_all() -> None:
     kinds: tuple[LimitKind, ...] = ("sliding", "fixed", "anchored", "bucket")
     for kind in kinds:
         assert wait(Gate([Limit(0, 1.0, kind)]).arrive(5.0)) == math.inf
+
+
+def admitted(gate: Gate, begin: float, count: int, gap: float) -> int:
+    return sum(gate.arrive(begin + number * gap) is None for number in range(count))
+
+
+def test_published_limits_allow_four_a_second() -> None:
+    gate = Gate(published_limits(100))
+    assert admitted(gate, 0.0, 4, 0.01) == 4
+    assert 0.9 < wait(gate.arrive(0.05)) <= 1.0
+    assert gate.arrive(1.0) is None
+
+
+def test_published_limits_lock_out_for_five_minutes_after_fifty_in_a_minute() -> None:
+    gate = Gate(published_limits(100))
+    assert admitted(gate, 0.0, 50, 0.5) == 50
+    assert wait(gate.arrive(25.0)) == 300.0
+    assert wait(gate.arrive(100.0)) == 225.0
+    assert gate.arrive(324.9) is not None
+    assert gate.arrive(325.0) is None
+
+
+@pytest.mark.parametrize("users", [0, 345])
+def test_a_published_day_begins_with_its_first_request(users: int) -> None:
+    gate, first, day, each = Gate(published_limits(users)), 5_000.0, 86_400.0, 2_000 + users
+    assert gate.arrive(first) is None
+    assert admitted(gate, first + 80_000.0, each - 1, 2.0) == each - 1
+    spent = first + 80_000.0 + 2.0 * each
+    assert wait(gate.arrive(spent)) == first + day - spent
+    assert gate.arrive(first + day - 0.1) is not None
+    # All of it is there again then, and the next day begins with the next request.
+    assert admitted(gate, first + day + 10.0, each, 2.0) == each
+    assert wait(gate.arrive(first + day + 20_000.0)) == day + 10.0 - 20_000.0

@@ -61,6 +61,9 @@ def test_requests_are_found_by_the_end_of_their_path() -> None:
     assert [each.number for each in log.requests(where=lambda each: each.page == 3)] == [3]
     assert log.requests(status=500) == []
     assert entry(0, 0.0, page="x").page is None
+    assert entry(0, 0.0, page="1").cursor is None
+    assert entry(0, 0.0, cursor="").cursor == ""
+    assert entry(0, 0.0, cursor="b64").cursor == "b64"
 
 
 def test_most_in_flight() -> None:

@@ -98,7 +98,8 @@ class Answers:
         answer = self.kept.get(target)
         if answer is None:
             answer = self.make(path, query, address)
-            self.keep(target, answer)
+            if answer.rows is not None:
+                self.keep(target, answer)
         return answer
 
     def make(self, path: str, query: routes.Query, address: str) -> Answer:
@@ -107,12 +108,12 @@ class Answers:
         if found is None:
             return message(404)
         if not isinstance(found, routes.Rows):
-            return self.ready(found, None, {})
+            return self.ready(found, len(found) if isinstance(found, list) else None, {})
         try:
-            page = cut(found, query, self.rules, address=address)
+            page = cut(found, query, self.rules, path=path, address=address)
         except PageRefusedError as refusal:
-            return message(400, str(refusal))
-        return self.ready(page.body, page.rows, page.headers)
+            return message(refusal.status, str(refusal))
+        return self.ready(page.body, len(page.records), page.headers)
 
     def find(self, path: str, query: routes.Query) -> routes.Found:
         """Look up a path; the rows behind a filter are found once for all pages."""

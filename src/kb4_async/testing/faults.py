@@ -1,21 +1,28 @@
 """What a simulated server does wrong, scripted request by request."""
 
+import json
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from kb4_async.testing.log import LoggedRequest
+from kb4_async.testing.matching import RequestRule
 
 FaultKind: TypeAlias = Literal[
     "status",
+    "redirect",
+    "revoke",
+    "headers",
     "truncate",
+    "wrong_length",
     "invalid_json",
     "reset",
     "reset_in_body",
     "hang",
     "slow",
     "gzip",
+    "deflate",
     "hang_up",
 ]
 HTML = b"<!DOCTYPE html><html><head><title>Error</title></head><body><h1>Error</h1></body></html>"
@@ -32,6 +39,12 @@ class Fault:
     seconds: float = 0.0
     in_body: bool = False
     content_length: bool = False
+    extra: int = 0
+
+    @property
+    def cuts(self) -> bool:
+        """Say whether the connection ends before all that was promised."""
+        return self.kind in {"truncate", "reset_in_body"} or self.extra > 0
 
     @classmethod
     def status(
@@ -52,9 +65,30 @@ class Fault:
         return cls.status(429, headers=headers)
 
     @classmethod
-    def redirect(cls, url: str, code: int = 302) -> "Fault":
-        """Answer with a redirect to another address."""
-        return cls.status(code, body=b"", headers={"location": url})
+    def redirect(cls, url: str | None = None, code: int = 302) -> "Fault":
+        """Answer with a redirect to another address, by default to the very one that was asked."""
+        return cls("redirect", code, body=b"", headers={} if url is None else {"location": url})
+
+    @classmethod
+    def wrong_region(cls) -> "Fault":
+        """Answer 401 to a good key, as a region does that does not know it; for all requests:
+        `times=None`."""
+        return cls.status(401)
+
+    @classmethod
+    def revoke(cls) -> "Fault":
+        """Revoke the key: this request and all later ones with it are answered 401."""
+        return cls("revoke")
+
+    @classmethod
+    def wrong_shape(cls, text: str = "Please try again later") -> "Fault":
+        """Answer 200 with an object that holds nothing but a message, instead of records."""
+        return cls.status(200, body=json.dumps({"message": text}).encode())
+
+    @classmethod
+    def with_headers(cls, headers: Mapping[str, str]) -> "Fault":
+        """Answer rightly, but with these headers, such as X-RateLimit ones that lie."""
+        return cls("headers", headers={name.lower(): value for name, value in headers.items()})
 
     @classmethod
     def truncate(cls, *, content_length: bool = False) -> "Fault":
@@ -64,6 +98,15 @@ class Fault:
         the whole body instead.
         """
         return cls("truncate", content_length=content_length)
+
+    @classmethod
+    def wrong_length(cls, extra: int) -> "Fault":
+        """Send the whole body under a content-length that is wrong by so many bytes.
+
+        One that is too large ends in a closed connection, one that is too small (negative) cuts
+        the body off, with its rest behind what the client takes for the end.
+        """
+        return cls("wrong_length", content_length=True, extra=extra)
 
     @classmethod
     def invalid_json(cls) -> "Fault":
@@ -100,32 +143,23 @@ class Fault:
         """Answer rightly but compressed, whether the client offered to read that or not."""
         return cls("gzip")
 
+    @classmethod
+    def deflate(cls) -> "Fault":
+        """Answer rightly but deflated, whether the client offered to read that or not."""
+        return cls("deflate")
+
 
 @dataclass(slots=True, eq=False)
-class FaultRule:
+class FaultRule(RequestRule):
     """When a fault is played; `played` counts how often it was."""
 
     fault: Fault
-    path: str | None = None
-    page: int | None = None
-    where: Callable[[LoggedRequest], bool] | None = None
-    times: int | None = 1
-    after: int = 0
     probability: float = 1.0
-    seen: int = 0
     played: int = 0
-
-    def fits(self, entry: LoggedRequest) -> bool:
-        """Say whether the request is one of those this rule is for."""
-        if self.page is not None and (entry.page or 1) != self.page:
-            return False
-        if self.path is not None and not entry.is_at(self.path):
-            return False
-        return self.where is None or self.where(entry)
 
     def plays(self, entry: LoggedRequest, chance: random.Random) -> bool:
         """Decide whether the fault is played for this request, and count it."""
-        if (self.times is not None and self.played >= self.times) or not self.fits(entry):
+        if self.is_spent(self.played) or not self.fits(entry):
             return False
         self.seen += 1
         if self.seen <= self.after or chance.random() >= self.probability:
@@ -158,13 +192,15 @@ class FaultScript:
         Args:
             fault: what to do.
             path: the end of the path (`users`, `groups/*/members`).
-            page: the page asked for; a request that names none asks for page 1.
+            page: the page asked for; a request that names neither page nor cursor asks for page 1.
             where: any other condition on the request.
             times: how often at most, None for ever.
             after: how many fitting requests to let pass first.
             probability: the chance for each fitting request.
         """
-        rule = FaultRule(fault, path, page, where, times, after, probability)
+        rule = FaultRule(
+            fault, probability, path=path, page=page, where=where, times=times, after=after
+        )
         self.rules.append(rule)
         return rule
 

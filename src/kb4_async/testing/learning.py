@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from kb4_async.testing.people import People
+from kb4_async.testing.modules import Modules
+from kb4_async.testing.people import People, respell
 from kb4_async.testing.tables import Record, scramble
 from kb4_async.testing.words import AWKWARD, SUBJECTS, ascending_key, moment
 
-PURCHASE_SALT, POLICY_SALT, CAMPAIGN_SALT, ENROLLMENT_SALT = 11, 12, 13, 14
-FIRST_PURCHASE_ID, FIRST_POLICY_ID = 6_420, 2_420
+CAMPAIGN_SALT, ENROLLMENT_SALT = 13, 14
 FIRST_CAMPAIGN_ID, FIRST_ENROLLMENT_ID = 4_261, 1_425_526
 CAMPAIGN_STATES = ("Created", "Enrolling", "In Progress", "Completed", "Closed", "Cancelled")
 DURATIONS = ("Specific End Date", "Relative End Date", "Relative Duration", "No End Date")
@@ -20,6 +20,7 @@ class Learning:
     """How the training of one account is made from its seed."""
 
     people: People
+    modules: Modules
     campaigns: int
     enrollments: int
 
@@ -28,48 +29,16 @@ class Learning:
         """Return the seed of the account."""
         return self.people.seed
 
-    def purchase_id(self, number: int) -> int:
-        """Return the id of a bought module."""
-        return FIRST_PURCHASE_ID + number * 7 + scramble(self.seed, PURCHASE_SALT, number) % 6
-
-    def purchase(self, number: int) -> Record:
-        """Return a bought module as campaigns carry it."""
-        bits = scramble(self.seed, PURCHASE_SALT, number)
-        retired = bits & 7 == 0
-        return {
-            "store_purchase_id": self.purchase_id(number),
-            "content_type": "Store Purchase",
-            "name": f"{SUBJECTS[number % len(SUBJECTS)]} {2019 + bits % 7}",
-            "description": "A comprehensive overview of best practices...",
-            "type": "Training Module",
-            "duration": None if bits & 8 else bits >> 8 & 63,
-            "retired": retired,
-            "retirement_date": moment(bits >> 5) if retired else None,
-            "publish_date": None if bits & 16 else moment(bits >> 6),
-            "publisher": None if bits & 32 else "Example Publishing",
-            "purchase_date": moment(bits >> 7),
-            "policy_url": None,
-        }
-
-    def policy(self, number: int) -> Record:
-        """Return an uploaded policy as campaigns carry it."""
-        bits = scramble(self.seed, POLICY_SALT, number)
-        return {
-            "policy_id": FIRST_POLICY_ID + number * 7 + bits % 6,
-            "content_type": "Uploaded Policy",
-            "name": f"{SUBJECTS[number % len(SUBJECTS)]} Policy",
-            "minimum_time": bits >> 8 & 15,
-            "default_language": "en-us",
-            "published": bits & 64 == 0,
-        }
-
     def content(self, place: int) -> list[Record | list[Record]]:
         """Return what a campaign teaches: modules, policies, both, nothing, or a nested list."""
-        modules = [self.purchase((place + step) % len(SUBJECTS)) for step in range(place % 3)]
-        policies = [self.policy((place + step) % len(SUBJECTS)) for step in range(place % 2)]
-        if place % 8 == 7:
-            return [modules + policies]
-        return [*modules, *policies]
+        of = self.modules
+        bought = min(place % 3, of.purchases)
+        modules = [of.purchase((place + step) % of.purchases) for step in range(bought)]
+        policies = [of.policy_in_campaign(place % of.policies)] if place % 2 and of.policies else []
+        if self.people.old_spellings and modules and place % 4 == 1:
+            modules[0] = respell(modules[0], {"store_purchase_id": "content_id"})
+        flat = [*modules, *policies]
+        return [flat] if flat and place % 8 == 7 else [*flat]
 
     def campaign_id(self, place: int) -> int:
         """Return the id of the campaign at that place."""
@@ -104,6 +73,8 @@ class Learning:
         }
         if self.people.extra_keys and place % 6 == 4:
             record["future_block"] = {"id": place}
+        if self.people.old_spellings and place % 4 == 2:
+            record = respell(record, {"content": "modules"})
         return record
 
     def enrollment_id(self, origin: int) -> int:
@@ -128,17 +99,25 @@ class Learning:
             "campaign_id": self.campaign_id((bits >> 6) % self.campaigns)
             if self.campaigns
             else None,
-            "store_purchase_id": None
-            if bits & 3 == 0
-            else self.purchase_id((bits >> 2) % len(SUBJECTS)),
+            "store_purchase_id": self.purchase_of(bits),
         }
+
+    def is_policy(self, bits: int) -> bool:
+        """Say whether an enrollment is in a policy."""
+        return bits & 3 == 0 or not self.modules.purchases
+
+    def purchase_of(self, bits: int) -> int | None:
+        """Return the id of the bought module an enrollment is in."""
+        of = self.modules
+        return None if self.is_policy(bits) else of.purchase_id((bits >> 2) % of.purchases)
 
     def enrollment(self, origin: int) -> Record:
         """Return the whole record of that enrollment, the fields that need a flag included."""
         bits = scramble(self.seed, ENROLLMENT_SALT, origin)
         place = (bits >> 6) % self.campaigns if self.campaigns else None
-        of_policy = bits & 3 == 0
-        subject = SUBJECTS[(bits >> 2) % len(SUBJECTS)]
+        of_policy = self.is_policy(bits)
+        number = (bits >> 2) % (self.modules.purchases or len(SUBJECTS))
+        subject = SUBJECTS[number % len(SUBJECTS)]
         state = STATES[(bits >> 24) % len(STATES)]
         started = state != "Not Started"
         done = state in {"Completed", "Passed"}
@@ -150,9 +129,7 @@ class Learning:
             "user": self.user_block(self.enrolled_user(bits), origin),
             "campaign_name": "Deleted campaign" if place is None else self.campaign_name(place),
             "campaign_id": None if place is None else self.campaign_id(place),
-            "store_purchase_id": None
-            if of_policy
-            else self.purchase_id((bits >> 2) % len(SUBJECTS)),
+            "store_purchase_id": self.purchase_of(bits),
             "enrollment_date": None if bits >> 30 & 63 == 0 else moment(enrolled),
             "start_date": moment(enrolled, after=90_061) if started else None,
             "completion_date": moment(enrolled, after=200_000) if done else None,

@@ -33,6 +33,19 @@ class Limit:
     lockout: float = 0.0
 
 
+def published_limits(licensed_users: int) -> tuple[Limit, ...]:
+    """Return what KnowBe4 publishes: 4 a second, 50 a minute, 2,000 a day and one more a user.
+
+    Who passes the 50 is locked out for five minutes, and a day begins with its first request:
+    the published words can be read so, and other readings are kinder.
+    """
+    return (
+        Limit(4, 1.0),
+        Limit(50, 60.0, lockout=300.0),
+        Limit(2000 + licensed_users, 86_400.0, "anchored"),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Why and for how long a request is refused."""

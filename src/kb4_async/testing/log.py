@@ -54,6 +54,11 @@ class LoggedRequest:
         return int(text) if text.isascii() and text.isdigit() else None
 
     @property
+    def cursor(self) -> str | None:
+        """Return the cursor asked for, None where none was named."""
+        return self.query.get("cursor")
+
+    @property
     def line(self) -> str:
         """Return the request as a line of an access log."""
         query = "&".join(f"{name}={value}" for name, value in self.query.items())

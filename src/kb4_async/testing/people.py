@@ -114,7 +114,7 @@ class People:
         who = self.identity(origin)
         bits = scramble(self.seed, PROFILE_SALT, origin)
         archived = self.is_archived(origin)
-        managed = bits & 3 == 0
+        directory_id = provisioning_guid(bits, origin)
         department = DEPARTMENTS[bits >> 2 & 7]
         odd = bits >> 5 & 63
         record: Record = {
@@ -132,8 +132,8 @@ class People:
             "division": None if odd & 8 else department,
             "manager_name": None if odd & 16 else "Jordan Example",
             "manager_email": None if odd & 16 else f"manager{bits >> 33 & 31}@{DOMAINS[0]}",
-            "provisioning_managed": managed,
-            "provisioning_guid": guid(bits, origin) if managed else None,
+            "provisioning_managed": directory_id is not None,
+            "provisioning_guid": directory_id,
             "groups": self.groups_of(origin),
             "current_risk_score": (bits >> 36) % 100_001 / 1000,
             "aliases": None if odd == 10 else self.aliases(origin, odd),
@@ -160,14 +160,18 @@ class People:
             record["future_block"] = {"id": origin, "nested": [{"id": None}, [], {}], "ratio": 1e-7}
         return record
 
+    def provisioning_guid(self, origin: int) -> str | None:
+        """Return what identifies that user in the directory they come from, if from any."""
+        return provisioning_guid(scramble(self.seed, PROFILE_SALT, origin), origin)
+
     def aliases(self, origin: int, odd: int) -> list[str]:
         """Return up to two further addresses of that user."""
         return [
             f"alias{number}.{origin}@{DOMAINS[0]}" for number in range(odd % 3 if odd & 32 else 0)
         ]
 
-    def group(self, place: int, members: int) -> Record:
-        """Return the record of the group at that place."""
+    def group(self, place: int) -> Record:
+        """Return the record of the group at that place, its members still to be counted."""
         bits = scramble(self.seed, GROUP_SALT, place)
         kind = ("console_group", "smart_group", "provisioning_managed_group")[
             bits >> 8 & 0xFF and (bits >> 8) % 3
@@ -179,7 +183,7 @@ class People:
             "name": AWKWARD[place // 9 % len(AWKWARD)] if place % 9 == 4 else f"{name} {place}",
             "group_type": kind,
             "provisioning_guid": guid(bits, place) if managed else None,
-            "member_count": members,
+            "member_count": 0,
             "current_risk_score": (bits >> 24) % 100_001 / 1000,
             "status": "archived" if place % 7 == 5 else "active",
         }
@@ -199,7 +203,12 @@ class People:
         if not self.groups or bits & 3 == 0:
             return self.all_users()
         place = (bits >> 2) % self.groups
-        return {"group_id": self.group_ids[place], "name": self.group(place, 0)["name"]}
+        return {"group_id": self.group_ids[place], "name": self.group(place)["name"]}
+
+
+def provisioning_guid(bits: int, origin: int) -> str | None:
+    """Return the identifier of a user whose profile is made of those bits."""
+    return guid(bits, origin) if bits & 3 == 0 else None
 
 
 OLD_USER_KEYS: Mapping[str, str] = {

@@ -5,13 +5,18 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from kb4_async.testing.account import Account
+from kb4_async.testing.holdings import PhishingTables
 from kb4_async.testing.tables import Record, Table, View
+from kb4_async.testing.words import TODAY, day_after
 
 Query: TypeAlias = Mapping[str, str]
 Shape: TypeAlias = Callable[[Record], Record]
 
 # Without exclude_percentages=true the documentation sets "the response limit" to this.
 CAMPAIGN_LIMIT = 10
+SIX_MONTHS = 183
+# The history of a user is "outside pagination, with up to 1,000 records".
+MAX_USER_SCORES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +25,11 @@ class Rows:
 
     Attributes:
         rows: all rows, filters applied.
-        key: the field a cursor can hold on to.
         shape: what the query makes of each record.
         limit: at most so many rows in a response, whatever `per_page` says.
     """
 
-    rows: Sequence[Record]
-    key: str
+    rows: Table | View
     shape: Shape | None = None
     limit: int | None = None
 
@@ -49,7 +52,7 @@ def number(query: Query, name: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() else -1
 
 
-def filtered(table: Table, wanted: Callable[[Record], bool], *, anything: bool) -> Sequence[Record]:
+def filtered(table: Table, wanted: Callable[[Record], bool], *, anything: bool) -> Table | View:
     """Return the rows that are wanted, or the table itself if nothing was filtered."""
     return View(table, table.select(wanted)) if anything else table
 
@@ -74,7 +77,7 @@ def users(held: Account, _: Ids, query: Query) -> Found:
         return {**user, "groups": [group for group in found if group is not None]}
 
     rows = filtered(held.users, wanted, anything=status is not None or group_id is not None)
-    return Rows(rows, "id", with_groups if query.get("expand") == "group" else None)
+    return Rows(rows, with_groups if query.get("expand") == "group" else None)
 
 
 def user(held: Account, ids: Ids, _: Query) -> Found:
@@ -88,7 +91,7 @@ def groups(held: Account, _: Ids, query: Query) -> Found:
     rows = filtered(
         held.groups, lambda group: group["status"] == status, anything=status is not None
     )
-    return Rows(rows, "id")
+    return Rows(rows)
 
 
 def group(held: Account, ids: Ids, _: Query) -> Found:
@@ -99,7 +102,7 @@ def group(held: Account, ids: Ids, _: Query) -> Found:
 def members(held: Account, ids: Ids, _: Query) -> Found:
     """Answer /groups/{id}/members."""
     rows = held.members.get(ids[0])
-    return None if rows is None else Rows(rows, "id")
+    return None if rows is None else Rows(rows)
 
 
 def as_asked(query: Query) -> Shape:
@@ -139,7 +142,7 @@ def enrollments(held: Account, _: Ids, query: Query) -> Found:
 
     anything = only_active or any(each is not None for each in (campaign_id, user_id, purchase_id))
     rows = filtered(held.enrollments, wanted, anything=anything)
-    return Rows(rows, "enrollment_id", as_asked(query))
+    return Rows(rows, as_asked(query))
 
 
 def is_archived(held: Account, person: Record | None) -> bool:
@@ -162,8 +165,8 @@ def without_percentage(record: Record) -> Record:
 def training_campaigns(held: Account, _: Ids, query: Query) -> Found:
     """Answer /training/campaigns."""
     if flag(query, "exclude_percentages"):
-        return Rows(held.training_campaigns, "campaign_id", without_percentage)
-    return Rows(held.training_campaigns, "campaign_id", limit=CAMPAIGN_LIMIT)
+        return Rows(held.training_campaigns, without_percentage)
+    return Rows(held.training_campaigns, limit=CAMPAIGN_LIMIT)
 
 
 def training_campaign(held: Account, ids: Ids, query: Query) -> Found:
@@ -174,39 +177,124 @@ def training_campaign(held: Account, ids: Ids, query: Query) -> Found:
     return without_percentage(record)
 
 
-def phishing_table(held: Account, query: Query) -> Table:
-    """Return the table a campaign_type names: callback campaigns live apart."""
-    return (
-        held.callback_campaigns
-        if query.get("campaign_type") == "callback"
-        else held.phishing_campaigns
-    )
+def store_purchases(held: Account, _: Ids, query: Query) -> Found:
+    """Answer /training/store_purchases."""
+    del query
+    return Rows(held.store_purchases)
+
+
+def store_purchase(held: Account, ids: Ids, _: Query) -> Found:
+    """Answer /training/store_purchases/{id}."""
+    return held.store_purchases.find(ids[0])
+
+
+def policies(held: Account, _: Ids, query: Query) -> Found:
+    """Answer /training/policies."""
+    del query
+    return Rows(held.policies)
+
+
+def policy(held: Account, ids: Ids, _: Query) -> Found:
+    """Answer /training/policies/{id}."""
+    return held.policies.find(ids[0])
+
+
+def phishing(held: Account, query: Query) -> PhishingTables:
+    """Return the tables a campaign_type names: callback campaigns and all of theirs live apart."""
+    return held.callback if query.get("campaign_type") == "callback" else held.ordinary
+
+
+def alone(table: Table | None, key: int) -> Found:
+    """Return a record as phishing endpoints serve a single one: in an array, as documented."""
+    record = None if table is None else table.find(key)
+    return None if record is None else [record]
 
 
 def phishing_campaigns(held: Account, _: Ids, query: Query) -> Found:
     """Answer /phishing/campaigns."""
-    return Rows(phishing_table(held, query), "campaign_id")
+    return Rows(phishing(held, query).campaigns)
 
 
 def phishing_campaign(held: Account, ids: Ids, query: Query) -> Found:
-    """Answer /phishing/campaigns/{id}: an array with one object, as documented."""
-    record = phishing_table(held, query).find(ids[0])
-    return None if record is None else [record]
+    """Answer /phishing/campaigns/{id}."""
+    return alone(phishing(held, query).campaigns, ids[0])
+
+
+def campaign_tests(held: Account, ids: Ids, query: Query) -> Found:
+    """Answer /phishing/campaigns/{id}/security_tests."""
+    rows = phishing(held, query).by_campaign.get(ids[0])
+    return None if rows is None else Rows(rows)
+
+
+def security_tests(held: Account, _: Ids, query: Query) -> Found:
+    """Answer /phishing/security_tests."""
+    return Rows(phishing(held, query).tests)
+
+
+def security_test(held: Account, ids: Ids, query: Query) -> Found:
+    """Answer /phishing/security_tests/{id}."""
+    return alone(phishing(held, query).tests, ids[0])
+
+
+def recipients(held: Account, ids: Ids, query: Query) -> Found:
+    """Answer /phishing/security_tests/{id}/recipients."""
+    rows = phishing(held, query).recipients.get(ids[0])
+    return None if rows is None else Rows(rows)
+
+
+def recipient(held: Account, ids: Ids, query: Query) -> Found:
+    """Answer /phishing/security_tests/{id}/recipients/{id}."""
+    return alone(phishing(held, query).recipients.get(ids[0]), ids[1])
+
+
+def scores(table: Table, query: Query) -> Table | View:
+    """Return risk scores: those of the last six months unless full=true."""
+    since = day_after(TODAY, -SIX_MONTHS)
+    return filtered(table, lambda score: score["date"] > since, anything=not flag(query, "full"))
+
+
+def risk_history(held: Account, _: Ids, query: Query) -> Found:
+    """Answer /account/risk_score_history."""
+    return Rows(scores(held.risk_history, query))
+
+
+def group_history(held: Account, ids: Ids, query: Query) -> Found:
+    """Answer /groups/{id}/risk_score_history."""
+    table = held.group_histories.get(ids[0])
+    return None if table is None else Rows(scores(table, query))
+
+
+def user_history(held: Account, ids: Ids, query: Query) -> Found:
+    """Answer /users/{id}/risk_score_history: the newest scores at once, whatever page is asked."""
+    table = held.user_histories.get(ids[0])
+    return None if table is None else list(scores(table, query)[-MAX_USER_SCORES:])
 
 
 ROUTES: Mapping[str, Handler] = {
     "account": account,
+    "account/risk_score_history": risk_history,
     "users": users,
     "users/*": user,
+    "users/*/risk_score_history": user_history,
     "groups": groups,
     "groups/*": group,
     "groups/*/members": members,
+    "groups/*/risk_score_history": group_history,
     "training/enrollments": enrollments,
     "training/enrollments/*": enrollment,
     "training/campaigns": training_campaigns,
     "training/campaigns/*": training_campaign,
+    "training/store_purchases": store_purchases,
+    "training/store_purchases/*": store_purchase,
+    "training/policies": policies,
+    "training/policies/*": policy,
     "phishing/campaigns": phishing_campaigns,
     "phishing/campaigns/*": phishing_campaign,
+    "phishing/campaigns/*/security_tests": campaign_tests,
+    "phishing/security_tests": security_tests,
+    "phishing/security_tests/*": security_test,
+    "phishing/security_tests/*/recipients": recipients,
+    "phishing/security_tests/*/recipients/*": recipient,
 }
 
 

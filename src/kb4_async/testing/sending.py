@@ -5,8 +5,10 @@ import gzip
 import socket
 import struct
 import sys
+import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from http import HTTPStatus
 from typing import TypeAlias
 
 from aiohttp import HttpVersion11, web
@@ -29,17 +31,57 @@ def abort(request: web.BaseRequest) -> None:
     transport.abort() if isinstance(transport, asyncio.WriteTransport) else transport.close()
 
 
-def faulty(fault: Fault, right: Answer) -> Answer:
+def faulty(fault: Fault, right: Answer, address: str) -> Answer:
     """Return what a fault makes of the right answer, where it is an answer still."""
     if fault.kind == "status":
         wrong = message(fault.code) if fault.body is None else Answer(fault.code, fault.body)
         return replace(wrong, headers={"content-type": JSON_TYPE} | dict(fault.headers))
+    if fault.kind == "redirect":
+        return Answer(fault.code, b"", {"location": address} | dict(fault.headers))
+    if fault.kind == "headers":
+        return replace(right, headers={**right.headers, **fault.headers})
     if fault.kind == "invalid_json":
         return replace(right, body=right.body[: len(right.body) // 2])
     if fault.kind == "gzip":
-        headers = {**right.headers, "content-encoding": "gzip"}
-        return replace(right, body=gzip.compress(right.body, 1, mtime=0), headers=headers)
+        return compressed(right, "gzip", gzip.compress(right.body, 1, mtime=0))
+    if fault.kind == "deflate":
+        return compressed(right, "deflate", zlib.compress(right.body, 1))
     return right
+
+
+def sent_of(fault: Fault, answer: Answer) -> int:
+    """Return how many bytes of a body are sent before the connection ends."""
+    return len(answer.body) if fault.kind == "wrong_length" else len(answer.body) // 2
+
+
+def compressed(answer: Answer, encoding: str, body: bytes) -> Answer:
+    """Return an answer with its body compressed."""
+    return replace(answer, body=body, headers={**answer.headers, "content-encoding": encoding})
+
+
+async def deliver(
+    request: web.BaseRequest,
+    answer: Answer,
+    headers: Mapping[str, str],
+    fault: Fault | None,
+    *,
+    chunked: bool,
+    idle: Idle,
+) -> web.StreamResponse:
+    """Send an answer, or as much of it and as wrongly as a fault wants."""
+    if fault is None:
+        return await send(request, answer, headers, chunked=chunked)
+    if fault.kind == "wrong_length":
+        return send_misdeclared(request, answer, headers, fault.extra)
+    if fault.cuts:
+        return await send_cut(request, answer, headers, fault)
+    if fault.in_body:
+        pause = idle(fault.seconds)
+        return await send_paused(request, answer, headers, chunked=chunked, pause=pause)
+    response = await send(request, answer, headers, chunked=chunked)
+    if fault.kind == "hang_up" and request.transport is not None:
+        request.transport.close()
+    return response
 
 
 async def send(
@@ -78,6 +120,21 @@ async def send_cut(
     elif request.transport is not None:
         request.transport.close()
     return response
+
+
+def send_misdeclared(
+    request: web.BaseRequest, answer: Answer, headers: Mapping[str, str], extra: int
+) -> web.StreamResponse:
+    """Send a whole answer with a wrong content-length, past aiohttp, which would correct it."""
+    length = max(0, len(answer.body) + extra)
+    lines = [f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    lines += [f"content-length: {length}", "", ""]
+    transport = request.transport
+    if isinstance(transport, asyncio.WriteTransport):
+        transport.write("\r\n".join(lines).encode() + answer.body)
+        transport.close()
+    return web.Response()
 
 
 async def send_paused(

@@ -1,42 +1,32 @@
 """A simulated KnowBe4 Reporting API on a loopback port, which also judges its clients."""
 
 import asyncio
-import hashlib
 import random
 import time
 import uuid
 from collections.abc import Callable, Iterable
-from email.utils import formatdate
 from itertools import count
-from math import ceil
 from types import TracebackType
-from typing import Literal, Self, TypeAlias
+from typing import Self
 
 from aiohttp import web
 
-from kb4_async.testing.account import Account, generate_account
+from kb4_async.testing.account import Account
 from kb4_async.testing.answers import STEADY_HEADERS, Answer, Answers, BodyStyle, message
+from kb4_async.testing.drift import DriftScript
 from kb4_async.testing.faults import Fault, FaultScript
-from kb4_async.testing.limits import Gate, Limit, Refusal
+from kb4_async.testing.generating import generate_account
+from kb4_async.testing.keys import Holder, KeyRing
+from kb4_async.testing.limits import Limit, Refusal
 from kb4_async.testing.log import LoggedRequest, RequestLog
 from kb4_async.testing.paging import PagingRules
-from kb4_async.testing.sending import abort, faulty, send, send_cut, send_paused
+from kb4_async.testing.sending import abort, deliver, faulty, sent_of
+from kb4_async.testing.telling import RateHeaders, RetryAfter, come_again, room
 
 API_KEY = "simulated-reporting-key"
 VERSION_PATH = "/v1/"
 KEEP_BYTES = 256 * 1024 * 1024
 STOP_SECONDS = 1.0
-
-RetryAfter: TypeAlias = bool | Literal["date"]
-
-
-class Holder:
-    """One key: whose it is, and what it has used up. A key of another kind opens nothing."""
-
-    def __init__(self, answers: Answers | None, limits: Iterable[Limit]) -> None:
-        """Start with nothing used."""
-        self.answers = answers
-        self.gate = Gate(limits)
 
 
 class StoppedError(Exception):
@@ -49,11 +39,12 @@ class Simulator:
     Use it as an async context manager, or call `start` and `stop`. The order for each request:
     log it, count it against its key's limits, call `on_request`, then refuse it, or play a fault,
     or answer; then call `on_answer`. The answer's records are those of the moment of arrival,
-    changes made by `on_request` included; latency comes after.
+    changes made by `on_request` included; those of `drift` follow at once, and latency after that.
 
     Attributes:
         log: every request that arrived.
         faults: the script of what goes wrong.
+        drift: the script of what changes between two requests.
         api_key: the key of the first account.
         account: the first account.
         errors: what callbacks raised; the client got a 500, `async with` raises the first.
@@ -67,7 +58,7 @@ class Simulator:
         limits: Iterable[Limit] = (Limit(1000, 60.0),),
         latency: float = 0.0,
         jitter: float = 0.0,
-        rate_headers: bool = False,
+        rate_headers: RateHeaders = False,
         retry_after: RetryAfter = False,
         paging: PagingRules | None = None,
         style: BodyStyle = "compact",
@@ -88,8 +79,10 @@ class Simulator:
             limits: what every key is held to, counted by arrival on `clock`.
             latency: seconds between arrival and answer.
             jitter: up to so many seconds more, by chance.
-            rate_headers: send X-RateLimit-Limit and X-RateLimit-Remaining.
-            retry_after: let a 429 say when to come again, in seconds or as a "date".
+            rate_headers: send X-RateLimit-Limit and X-RateLimit-Remaining; or the headers to send
+                instead of the truth.
+            retry_after: let a 429 say when to come again, in seconds (True) or as a "date"; or
+                the number to say instead of the truth.
             paging: how it pages.
             style: how bodies are written.
             chunked: chunked bodies, as the real service sends; else with a content-length.
@@ -118,8 +111,9 @@ class Simulator:
         self.chance = random.Random(seed)
         self.log = RequestLog()
         self.faults = FaultScript(seed)
-        self.holders: dict[str, Holder] = {}
-        self.fingerprints: dict[str, str] = {"": ""}
+        self.drift = DriftScript()
+        self.keys = KeyRing()
+        self.holders = self.keys.holders
         self.account = account or generate_account(seed)
         self.api_key = api_key
         self.add_account(api_key, self.account)
@@ -158,26 +152,25 @@ class Simulator:
     ) -> str:
         """Let another key open another (or the same) account, with limits of its own."""
         answers = Answers(account, self.paging, style=self.style, keep_bytes=self.keep_bytes)
-        self.holders[api_key] = Holder(answers, self.limits if limits is None else limits)
-        return self.fingerprint(api_key)
+        return self.keys.add(api_key, answers, self.limits if limits is None else limits)
 
     def add_stranger(self, key: str) -> str:
         """Know a key that opens nothing here: a SCIM token, a key of another region.
 
         It gets the same 401 as an unknown key, but is counted against the limits.
         """
-        self.holders[key] = Holder(None, self.limits)
-        return self.fingerprint(key)
+        return self.keys.add(key, None, self.limits)
 
     def revoke(self, api_key: str) -> None:
         """Refuse a key from now on."""
-        self.add_stranger(api_key)
+        if api_key in self.holders:
+            self.holders[api_key].revoke()
+        else:
+            self.add_stranger(api_key)
 
     def fingerprint(self, key: str) -> str:
         """Return what the log calls a key."""
-        if key not in self.fingerprints:
-            self.fingerprints[key] = hashlib.sha256(key.encode()).hexdigest()[:12]
-        return self.fingerprints[key]
+        return self.keys.fingerprint(key)
 
     def requests(
         self,
@@ -197,10 +190,13 @@ class Simulator:
         answers = self.holders[api_key or self.api_key].answers
         if answers is None:
             return 0
+        before = None
         for page in count(1):
             query = {**filters, "page": str(page), "per_page": str(per_page)}
-            if not answers.get(path, query, address="").rows:
+            answer = answers.get(path, query, address=f"{self.base_url}/{path}")
+            if not answer.rows or answer.etag == before:  # some answers ignore the page
                 return page - 1
+            before = answer.etag
         raise AssertionError
 
     async def start(self) -> None:
@@ -235,15 +231,13 @@ class Simulator:
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Take one request through all steps."""
         entry, holder = self.note(request)
-        refusal = None if holder is None else holder.gate.arrive(entry.arrived)
-        if self.on_request is not None:
-            self.on_request(entry)
-        fault = None if refusal else self.faults.pick(entry)
-        answer = self.judge(request, entry, holder, refusal)
+        answer, fault = self.decide(request, entry, holder)
         try:
             if self.latency or self.jitter:
                 await self.idle(self.latency + self.jitter * self.chance.random())
-            return await self.answer(request, entry, answer, fault, self.rates(holder, entry))
+            gate = None if holder is None else holder.gate
+            rates = room(gate, self.clock(), self.rate_headers)
+            return await self.answer(request, entry, answer, fault, rates)
         except StoppedError:
             abort(request)
             return web.Response()
@@ -258,12 +252,27 @@ class Simulator:
             if self.on_answer is not None:
                 self.on_answer(entry)
 
+    def decide(
+        self, request: web.BaseRequest, entry: LoggedRequest, holder: Holder | None
+    ) -> tuple[Answer, Fault | None]:
+        """Make the right answer as of now, and find out what is to go wrong with it."""
+        refusal = None if holder is None else holder.gate.arrive(entry.arrived)
+        if self.on_request is not None:
+            self.on_request(entry)
+        fault = None if refusal else self.faults.pick(entry)
+        if fault is not None and fault.kind == "revoke" and holder is not None:
+            holder.revoke()
+        account = None if holder is None else holder.account
+        entry.key_ok = account is not None
+        answer = self.judge(request, entry, holder, refusal)
+        if refusal is None and account is not None:
+            self.drift.answered(entry, account)
+        return answer, fault
+
     def note(self, request: web.BaseRequest) -> tuple[LoggedRequest, Holder | None]:
         """Log an arrival and find out whose key it carries."""
         arrived = self.clock()
-        scheme, _, credential = request.headers.get("authorization", "").partition(" ")
-        key = credential.strip() if scheme.lower() == "bearer" else ""
-        holder = self.holders.get(key)
+        key, holder = self.keys.read(request.headers.get("authorization", ""))
         path = request.path
         peer = request.transport.get_extra_info("peername") if request.transport else None
         entry = LoggedRequest(
@@ -277,9 +286,9 @@ class Simulator:
                 for name, value in request.headers.items()
                 if name.lower() != "authorization"
             },
-            key=self.fingerprint(key),
+            key=key,
             connection=peer[1] if peer else 0,
-            key_ok=holder is not None and holder.answers is not None,
+            key_ok=holder is not None and holder.account is not None,
         )
         self.log.add(entry)
         return entry, holder
@@ -293,7 +302,7 @@ class Simulator:
     ) -> Answer:
         """Return the right answer to a request."""
         if refusal is not None:
-            return message(429, headers=self.come_again(refusal))
+            return message(429, headers=come_again(refusal, self.retry_after))
         if holder is None or holder.answers is None:
             return message(401)
         if request.method != "GET" or not request.path.startswith(VERSION_PATH):
@@ -303,24 +312,6 @@ class Simulator:
             return message(406)
         address = f"{self.origin}{request.path}"
         return holder.answers.get(entry.path, entry.query, address=address)
-
-    def come_again(self, refusal: Refusal) -> dict[str, str]:
-        """Return the headers of a 429."""
-        seconds = ceil(min(refusal.retry_after, 86_400.0))
-        if self.retry_after == "date":
-            return {"retry-after": formatdate(time.time() + seconds, usegmt=True)}
-        return {"retry-after": str(seconds)} if self.retry_after else {}
-
-    def rates(self, holder: Holder | None, entry: LoggedRequest) -> dict[str, str]:
-        """Return the headers that tell what is left of the limits."""
-        if not self.rate_headers or holder is None:
-            return {}
-        room = holder.gate.remaining(max(entry.arrived, self.clock()))
-        return (
-            {}
-            if room is None
-            else {"x-ratelimit-limit": str(room[0]), "x-ratelimit-remaining": str(room[1])}
-        )
 
     async def answer(
         self,
@@ -334,7 +325,7 @@ class Simulator:
         answer = right
         if fault is not None:
             entry.fault = fault.kind
-            answer = faulty(fault, right)
+            answer = faulty(fault, right, f"{self.origin}{request.rel_url}")
             if fault.kind == "hang":
                 await self.idle(None)
             if fault.kind == "reset":
@@ -342,18 +333,11 @@ class Simulator:
                 return web.Response()
             if fault.kind == "slow" and not fault.in_body:
                 await self.idle(fault.seconds)
-        headers = self.write_down(entry, answer) | rates
-        if fault is not None and fault.kind in {"truncate", "reset_in_body"}:
+        headers = rates | self.write_down(entry, answer)
+        if fault is not None and fault.cuts:
             entry.answered = None
-            entry.size //= 2
-            return await send_cut(request, answer, headers, fault)
-        if fault is not None and fault.in_body:
-            pause = self.idle(fault.seconds)
-            return await send_paused(request, answer, headers, chunked=self.chunked, pause=pause)
-        response = await send(request, answer, headers, chunked=self.chunked)
-        if fault is not None and fault.kind == "hang_up" and request.transport is not None:
-            request.transport.close()
-        return response
+            entry.size = sent_of(fault, answer)
+        return await deliver(request, answer, headers, fault, chunked=self.chunked, idle=self.idle)
 
     def write_down(self, entry: LoggedRequest, answer: Answer) -> dict[str, str]:
         """Complete the log's entry and return the headers that say the same."""

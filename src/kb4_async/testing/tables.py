@@ -164,7 +164,11 @@ class Table(Sequence[Record]):
         order = list(self.order)
         order.insert(len(order) if place is None else place, origin)
         self.order = order
-        self.places = None
+        key = self.glance(origin).get(self.key)
+        if self.places is not None and key not in self.places:
+            self.places[key] = origin
+        else:
+            self.places = None
         self.touch()
         return self.record(origin)
 

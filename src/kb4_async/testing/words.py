@@ -1,6 +1,7 @@
 """Words, dates and keys for made-up records, awkward ones among them."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
+from functools import cache
 
 FIRST_NAMES = (
     "Alice", "Bob", "Carol", "David", "Erika", "Farid", "Grace", "Hiro", "Ines", "Jonas", "Kofi",
@@ -51,21 +52,30 @@ SUBJECTS = (
     "Social Engineering", "Clean Desk", "Data Handling", "Insider Threat", "Mobile Security", "AI",
 )  # fmt: skip
 
-EPOCH = datetime(2019, 1, 1, tzinfo=UTC)
-SPAN_SECONDS = 6 * 365 * 86_400
+EPOCH = date(2019, 1, 1)
+DAY_SECONDS = 86_400
+SPAN_SECONDS = 6 * 365 * DAY_SECONDS
+# The day an account was made up on: nothing is dated later, but what follows from a mail sent then.
+TODAY = (EPOCH + timedelta(seconds=SPAN_SECONDS)).isoformat()
+# Times are most of the work of making a record.
+MINUTES = tuple(f"{minute // 60:02d}:{minute % 60:02d}" for minute in range(24 * 60))
 
 
 def moment(bits: int, *, after: int = 0) -> str:
     """Return a UTC time in the served spelling; `after` shifts it by seconds."""
-    at = EPOCH + timedelta(seconds=bits % SPAN_SECONDS + after)
-    return (
-        f"{at.year}-{at.month:02d}-{at.day:02d}T{at.hour:02d}:{at.minute:02d}:{at.second:02d}.000Z"
-    )
+    days, seconds = divmod(bits % SPAN_SECONDS + after, DAY_SECONDS)
+    return f"{nth_day(days)}T{MINUTES[seconds // 60]}:{seconds % 60:02d}.000Z"
 
 
 def day(bits: int) -> str:
     """Return a date in the served spelling."""
-    return moment(bits)[:10]
+    return nth_day(bits % SPAN_SECONDS // DAY_SECONDS)
+
+
+@cache
+def nth_day(number: int) -> str:
+    """Return the date so many days after the first, in the served spelling."""
+    return (EPOCH + timedelta(days=number)).isoformat()
 
 
 def day_after(text: str, days: int = 1) -> str:

@@ -555,5 +555,8 @@ def test_a_page_that_fills_after_it_was_read_empty_is_read_again() -> None:
     behind = next(ask for ask in machine.asks(1) if ask.number == 3)
 
     machine.saw(behind, [70])
+    (last,) = machine.asks(1)
+    assert last.number == 2
+    machine.saw(last, [40, 50, 60])
 
     assert [ask.number for ask in machine.asks(1)] == [3]

@@ -33,6 +33,8 @@ def members_of(step: Step, verify: Verify) -> Child:
 
     def child(group: Parent) -> Listing[Any] | None:
         # A count of 0 saves the request: an empty page would prove nothing more.
+        if group.count == 0:
+            step.proven_by("count_zero")
         if group.count == 0 or group.id is None:
             return None
         return step.kb.groups.members(group.id, member_count=group.count, verify=verify)
@@ -92,6 +94,8 @@ async def read_recipients(board: Board, counts: CampaignCounts, verify: Verify, 
 
     def child(test: Parent) -> Listing[Any] | None:
         counted = counts.users.get(test.id)
+        if counted == 0:
+            step.proven_by("count_zero")
         if counted == 0 or test.id is None:
             return None
         return step.kb.phishing.security_tests.recipients(

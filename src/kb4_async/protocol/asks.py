@@ -22,13 +22,14 @@ class Ask:
 
     Attributes:
         number: Page number, from 1.
-        per_page: Page size to ask for; 0 names neither page nor size.
+        per_page: Page size to ask for.
         purpose: ``page`` and ``probe`` are delivered; ``anchor`` (on resuming) and ``look`` (at the
             end) only compare, as does a probe of a later reading; ``count`` asks the parent, and
             ``proof`` whether a server that showed no cursor knows cursors at all.
         turn: Changes whenever the listing is begun again; answers of an earlier turn are void.
         keep: The answer is delivered when its turn comes.
         cursor: Where the page begins, instead of its number.
+        named: The page's number is said; a listing of one answer has none.
         elsewhere: Asked of the account's users instead, whose rows are of no interest here.
     """
 
@@ -39,6 +40,7 @@ class Ask:
     keep: bool = True
     cursor: Cursor | None = None
     elsewhere: bool = False
+    named: bool = True
 
     def query(self, filters: Mapping[str, str]) -> dict[str, str]:
         """The query that asks for it.
@@ -48,9 +50,8 @@ class Ask:
         """
         if self.cursor is not None:
             return cursor_query(self.cursor, filters, self.per_page)
-        if self.per_page == 0:  # an endpoint without pages
-            return dict(filters)
-        return {**filters, "page": str(self.number), "per_page": str(self.per_page)}
+        page = {"page": str(self.number)} if self.named else {}
+        return {**filters, **page, "per_page": str(self.per_page)}
 
 
 def edges_of(keys: Sequence[Key]) -> Edges | None:
@@ -58,3 +59,25 @@ def edges_of(keys: Sequence[Key]) -> Edges | None:
     if not keys or keys[0] is None:
         return None
     return keys[0], keys[-1], len(keys)
+
+
+def in_place(before: Edges | None, keys: Sequence[Key], size: int) -> bool:
+    """Whether a page asked again holds what it held before.
+
+    A full page must be the same; a short one, the last, may have grown behind its last record.
+
+    Args:
+        before: What it was.
+        keys: Its keys now.
+        size: Rows of a full page.
+    """
+    if before is None or not keys:
+        return False
+    first, last, rows = before
+    grown = rows < size or len(keys) == rows
+    return grown and len(keys) >= rows and keys[0] == first and keys[rows - 1] == last
+
+
+def overlap(previous: frozenset[Key], keys: Sequence[Key]) -> frozenset[Key]:
+    """The records that a page shares with the page before it."""
+    return previous.intersection(key for key in keys if key is not None)

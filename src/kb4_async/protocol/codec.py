@@ -29,6 +29,10 @@ decode_items = msgspec.json.Decoder(list[dict[str, Any]])
 decode_raw = msgspec.json.Decoder(list[msgspec.Raw])
 
 
+#: An envelope says that there is no next cursor.
+STATED = object()
+
+
 class Envelope(msgspec.Struct):
     """The object some answers wrap their records in (seen on enrollments in production code)."""
 
@@ -51,7 +55,8 @@ def read_frame(body: bytes, keys: Sequence[str] = ()) -> tuple[bytes, object]:
             no record.
 
     Returns:
-        The array, and ``pagination.next_cursor`` where the frame has one.
+        The array, and ``pagination.next_cursor`` where the frame has one, ``STATED`` if it is
+        empty.
 
     Raises:
         DecodeError: The body is neither an array nor an object, or an object of another kind.
@@ -65,8 +70,8 @@ def read_frame(body: bytes, keys: Sequence[str] = ()) -> tuple[bytes, object]:
         except UNREADABLE as error:
             raise unreadable(str(error), body) from error
         if envelope.data is not msgspec.UNSET:
-            paging = envelope.pagination
-            cursor = paging.get("next_cursor") if isinstance(paging, dict) else None
+            paging = envelope.pagination if isinstance(envelope.pagination, dict) else {}
+            cursor = paging.get("next_cursor") or (STATED if "next_cursor" in paging else None)
             return read_frame(bytes(envelope.data), keys)[0], cursor
         if keys and items_of(b"[" + text + b"]")[0].keys().isdisjoint(keys):
             raise unreadable(f"it is an object without {keys[0]!r}, so no record", body)

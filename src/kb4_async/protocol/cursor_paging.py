@@ -1,8 +1,8 @@
 """Reading a listing by cursor: one request in flight, each answer saying where the next begins.
 
 The lack of a cursor ends a listing only where the server is known to show cursors. If it showed
-none yet, page 1 is asked again for one row less than it had: a server that pages by cursor must
-then show one. A single row cannot be halved, so one of the account's users is asked for instead.
+none yet, page 1 is asked again for one row: a server that pages by cursor must then show one. A
+single row cannot be divided, so one of the account's users is asked for instead.
 
 Pages are read one after another, so a row inserted meanwhile can at most come twice. What escapes:
 where a server's cursors are mere offsets, a row deleted before the place of reading pushes another
@@ -13,15 +13,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kb4_async.errors import IncompleteListingError, IncompleteReason, KB4Error
-from kb4_async.protocol.asks import Ask, Edges, Purpose, edges_of
+from kb4_async.errors import APIError, IncompleteListingError, IncompleteReason, KB4Error
+from kb4_async.protocol.asks import Ask, Edges, Purpose, edges_of, in_place, overlap
 from kb4_async.protocol.codec import Key
-from kb4_async.protocol.cursors import FIRST, Cursor
+from kb4_async.protocol.cursors import ALSO_FIRST, FIRST, NO_CURSOR, Cursor
 from kb4_async.protocol.delivery import Delivery
 from kb4_async.protocol.endpoints import USERS
 from kb4_async.protocol.ends import PAGE_CAP, EndReason
 from kb4_async.protocol.reader import Change, Reader, Setup, Shown, is_refusal
 from kb4_async.protocol.token import Place
+
+#: Empty pages in a row, each with another cursor, behind which a listing is taken for endless.
+MOST_EMPTY = 100
 
 
 class CursorListing(Reader):
@@ -46,7 +49,8 @@ class CursorListing(Reader):
         place = place or Place(size=setup.per_page)
         super().__init__(setup, place, delivery)
         #: Where each page begins that is not delivered yet, and the one before.
-        self.cursors: dict[int, Cursor] = {1: FIRST}
+        self.first = FIRST
+        self.cursors: dict[int, Cursor] = {1: self.first}
         self.asked = {FIRST}
         #: Pages that have come, and the last of all once it is known.
         self.arrived = self.position - 1
@@ -55,7 +59,7 @@ class CursorListing(Reader):
         self.ending: IncompleteListingError | IncompleteReason | None = None
         self.first_rows: int | None = None
         self.proving = False
-        self.brought = 0
+        self.empty = 0
         #: Edges of the page before the position, and of all pages of this reading.
         self.previous: Edges | None = place.last
         self.previous_keys: frozenset[Key] = frozenset()
@@ -83,9 +87,8 @@ class CursorListing(Reader):
         if self.ending is not None:
             return self.give_up()
         if self.proving:
-            smaller = max(1, (self.first_rows or 0) - 1)
             alone = self.first_rows == 1
-            return [Ask(1, smaller, "proof", self.turn, False, FIRST, elsewhere=alone)]  # noqa: FBT003  # keep
+            return [Ask(1, 1, "proof", self.turn, keep=False, cursor=self.first, elsewhere=alone)]
         if self.recount == "wanted":
             return [self.ask(0, "count", keep=False)]
         number = self.arrived + 1
@@ -127,6 +130,7 @@ class CursorListing(Reader):
             self.saw_proof(len(keys or ()), ask.per_page, shown)
         elif ask.number == self.arrived + 1:
             self.arrived = ask.number
+            self.empty = self.empty + 1 if keys is not None and not keys else 0
             if ask.number == 1:
                 self.first_rows = len(keys or ())
                 self.setup.habits.modes[self.setup.resource] = "cursor"
@@ -139,14 +143,21 @@ class CursorListing(Reader):
         habits = self.setup.habits
         if isinstance(shown, IncompleteListingError):
             self.ending = shown
-        elif shown is None:
+        elif shown is None or shown == NO_CURSOR:
             self.last = number - 1
-            self.proving = not self.shows() and not self.count_met(ahead=True)
+            stated = shown == NO_CURSOR and self.first_rows == 1
+            self.proving = not (stated or self.shows() or self.count_met(ahead=True))
         else:
             habits.showing.add(self.setup.resource)
             habits.modes[self.setup.resource] = "cursor"
             if shown in self.asked:
+                # Behind an empty page it can only mean that this is the end.
+                if self.empty and shown == self.cursors.get(number - 1):
+                    self.last = number - 1
+                    return
                 self.ending = "cursor_repeated"
+            elif self.empty > MOST_EMPTY:
+                self.ending = "page_cap"
             self.asked.add(shown)
             self.cursors[number] = shown
 
@@ -164,11 +175,13 @@ class CursorListing(Reader):
     def saw_proof(self, rows: int, per_page: int, shown: Shown) -> None:
         """Page 1, asked again in two pieces: does the server show a cursor now?"""
         self.proving = False
-        if isinstance(shown, Cursor):
+        if isinstance(shown, Cursor) and shown != NO_CURSOR:
             self.setup.habits.showing.add(
                 USERS.resource if self.first_rows == 1 else self.setup.resource
             )
-        elif not (self.setup.unsure and rows > per_page):  # an answer that is never cut is whole
+        elif not (
+            self.setup.doubtful is not None and rows > per_page
+        ):  # an answer that is never cut is whole
             self.unproven()
         self.finish_reading()
 
@@ -185,29 +198,34 @@ class CursorListing(Reader):
     def saw_anchor(self, keys: Sequence[Key], shown: Shown) -> None:
         """The page before the place of resuming: did it move meanwhile?"""
         self.anchored = True
-        first, last, rows = self.previous or (None, None, 0)
-        in_place = bool(keys) and keys[0] == first
-        if not (in_place and (keys[-1] == last if rows >= self.size else last in keys)):
+        if not in_place(self.previous, keys, self.size):
             self.unquiet = True
             self.read_again()
             return
-        self.delivery.anchored(keys)
-        self.previous, self.previous_keys = edges_of(keys), frozenset(keys)
         self.first_rows = len(keys)
+        if self.delivery.anchored(keys, self.previous):
+            self.position, self.previous = self.position - 1, None
+            self.arrived = self.position - 1
+            return
+        self.previous, self.previous_keys = edges_of(keys), frozenset(keys)
         self.follow(self.position, shown)
         self.finish_reading()
 
     def refused(self, ask: Ask, error: KB4Error) -> bool:
         """Take in that the server does not know cursors, or not this one any more."""
+        if ask.turn == self.turn and ask.purpose == "proof" and isinstance(error, APIError):
+            self.proving = False
+            self.unproven()
+            return True
         if not is_refusal(error):
             return False
+        if ask.number == 1 and ask.cursor == FIRST and ask.keep:
+            self.first = self.cursors[1] = ALSO_FIRST
+            self.asked.add(ALSO_FIRST)
+            return True
         if ask.turn == self.turn and ask.purpose == "anchor":
             self.anchored = self.unquiet = True  # a cursor that was forgotten: read all again
             self.read_again()
-            return True
-        if ask.turn == self.turn and ask.purpose == "proof":
-            self.proving = False
-            self.unproven()
             return True
         if ask.number == 1 and self.setup.auto and self.first_error is None:
             self.change = Change(error)
@@ -219,11 +237,8 @@ class CursorListing(Reader):
         edges = edges_of(keys)
         if edges is not None and edges in self.seen:
             raise self.incomplete("page_repeated")
-        self.unquiet = self.unquiet or not self.previous_keys.isdisjoint(
-            key for key in keys if key is not None
-        )
+        self.shared |= overlap(self.previous_keys, keys)
         keep = self.delivery.choose(keys, self.previous_keys)
-        self.brought += len(keys) if keep is None else len(keep)
         self.before_cut = self.previous
         if keys:
             self.previous, self.previous_keys = edges, frozenset(keys)
@@ -255,10 +270,7 @@ class CursorListing(Reader):
             return
         if self.short_of_count():
             return
-        # A second reading that brings nothing new has proven that nothing was missed, even where
-        # neighbouring pages share a record each time, as cursors that include their record do.
-        moved = self.unquiet and (self.reading == 1 or self.brought > 0)
-        if moved or (self.setup.verify == "full" and self.reading == 1 and self.rows):
+        if self.moved or (self.setup.verify == "full" and self.reading == 1 and self.rows):
             self.read_again()
             return
         if 0 < self.setup.server_limit == self.rows:
@@ -278,10 +290,11 @@ class CursorListing(Reader):
 
     def read_again(self) -> None:
         """Begin another reading, in which only records not delivered yet are kept."""
-        self.delivery.read_again(self.position, moved=self.unquiet)
+        self.delivery.read_again(self.position, moved=self.moved)
+        self.begin_quietly()
         self.position, self.arrived, self.last = 1, 0, None
-        self.cursors, self.asked = {1: FIRST}, {FIRST}
-        self.unquiet, self.brought = False, 0
+        self.cursors, self.asked = {1: self.first}, {self.first}
+        self.empty = 0
         self.previous, self.previous_keys, self.seen = None, frozenset(), set()
 
     # -- where to go on ---------------------------------------------------------------------------
@@ -289,7 +302,7 @@ class CursorListing(Reader):
     def place(self) -> Place:
         """The place behind what was delivered so far; it can be proven again from there."""
         delivery = self.delivery
-        again = self.reading > 1 or self.unquiet
+        again = self.reading > 1 or self.moved
         cut = 0 if again else delivery.cut
         number = 1 if again else self.position - bool(cut)
         edges = delivery.edges(again=again)

@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, parse_qsl, urljoin, urlsplit
 
 from kb4_async.errors import IncompleteListingError
+from kb4_async.protocol.codec import STATED
 
 #: Response headers that carry the next cursor.
 HEADERS = ("x-next-cursor", "next-cursor", "x-cursor-next")
 
 #: ``<https://...>; rel="next"; ...``, several of them separated by commas.
-LINK = re.compile(r'<([^>]*)>((?:\s*;\s*[^;,="\s]+\s*(?:=\s*(?:"[^"]*"|[^",;\s]+))?)*)')
-REL = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^",;\s]+))', re.IGNORECASE)
+PARAMETER = r'\s*;\s*([^;,="\s]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^",;\s]+)))?'
+PARAMETERS = re.compile(PARAMETER)
+LINK = re.compile(rf"<([^>]*)>((?:{PARAMETER})*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,12 @@ class Cursor:
     link: bool = False
 
 
+#: The server says itself that there is no next page.
+NO_CURSOR = Cursor("")
+
 #: "Set cursor=0 or cursor=true in your first request to begin pagination."
 FIRST = Cursor("true")
+ALSO_FIRST = Cursor("0")
 
 
 def shown_cursor(
@@ -44,26 +50,34 @@ def shown_cursor(
     """The cursor an answer shows, in whichever form.
 
     Args:
-        given: ``pagination.next_cursor`` of an envelope; None where there is none.
+        given: ``pagination.next_cursor`` of an envelope, ``codec.STATED`` where that is empty; None
+            where there is none.
         headers: Response headers, names in lower case.
         url: The URL that was asked, without its query: where links begin and must stay.
 
     Returns:
-        The cursor, None, or the error of a link that leaves the origin; to be raised when
-        the listing would have to follow it.
+        The cursor, ``NO_CURSOR`` where the server says that there is none, None where it says
+        nothing; or the error of a link that leaves the origin, to be raised when the listing would
+        have to follow it.
     """
     for value in (given, *(headers.get(name) for name in HEADERS)):
         if isinstance(value, int | str) and not isinstance(value, bool) and value != "":
             return Cursor(str(value))
     target = next(next_links(headers.get("link", "")), None)
-    return None if target is None else link_cursor(target, url)
+    if target is not None:
+        return link_cursor(target, url)
+    return NO_CURSOR if given is STATED else None
 
 
 def next_links(header: str) -> Iterator[str]:
     """Targets of a Link header (RFC 8288) whose relation is ``next``."""
-    for target, parameters in LINK.findall(header):
-        relation = REL.search(parameters)
-        if relation and "next" in (relation[1] or relation[2]).lower().split():
+    for target, parameters, *_ in LINK.findall(header):
+        relations = (
+            (quoted or token).lower().split()
+            for name, quoted, token in PARAMETERS.findall(parameters)
+            if name.lower() == "rel"
+        )
+        if "next" in next(relations, ()):  # only the first rel counts
             yield target
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
+from kb4_async.protocol.asks import Edges
 from kb4_async.protocol.codec import Key
 from kb4_async.protocol.drift import Edge, KeyIndex
 from kb4_async.protocol.ends import READINGS, incomplete
@@ -75,11 +76,23 @@ class Delivery:
         self.rows += len(kept)
         return keep
 
-    def anchored(self, keys: Sequence[Key]) -> None:
-        """The page before the place of resuming was asked again and is as it was."""
-        self.index.add(keys, again=True)
+    def anchored(self, keys: Sequence[Key], before: Edges | None) -> bool:
+        """The page before the place of resuming was asked again and is as it was.
+
+        Args:
+            keys: Its keys now.
+            before: What it was.
+
+        Returns:
+            Whether records were appended to it, so that the rest of it is to be delivered.
+        """
+        known = len(keys) if before is None else before[2]
+        self.index.add(keys[:known], again=True)
         # If this one page is all that was delivered, everything delivered is known again.
-        self.blind = self.blind and len(keys) < self.rows
+        self.blind = self.blind and known < self.rows
+        if len(keys) > known:
+            self.cut = known
+        return len(keys) > known
 
     def read_again(self, page: int, *, moved: bool) -> None:
         """Begin another reading, in which only records not delivered yet are kept.

@@ -15,6 +15,8 @@ from kb4_async.protocol.request import Value, query_text
 
 #: KnowBe4's largest page; the API's own default is 100.
 MAX_PER_PAGE = 500
+#: An answer of so many rows may be a page of more, where it is not known to be everything.
+PAGE_SIZES = frozenset({100, MAX_PER_PAGE})
 
 
 @dataclass(frozen=True, slots=True)

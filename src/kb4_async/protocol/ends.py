@@ -17,7 +17,7 @@ READINGS = 3
 ADVICE: dict[IncompleteReason, str] = {
     "page_repeated": "page {page} holds the same records as one before: the server does not page.",
     "cursor_repeated": "the cursor behind page {page} was given before: the server circles.",
-    "page_cap": f"more than {PAGE_CAP:,} pages: the server never ends.",
+    "page_cap": "page comes after page, more than any account has: the server never ends.",
     "never_quiet": (
         f"records moved between pages in each of {READINGS} readings: try again when the account "
         "is quieter, for example at night."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from kb4_async.options import Paging
@@ -56,7 +57,9 @@ def changed(reader: Reader) -> Reader:
     else:
         # Whatever was delivered by the one way is told again by its key in the other.
         reader.delivery.begin_again(reader.position)
-        other = NumberedListing if isinstance(reader, CursorListing) else CursorListing
+        if isinstance(reader, OneAnswer):
+            setup = replace(setup, doubtful=frozenset(), server_limit=0)
+        other = CursorListing if isinstance(reader, NumberedListing) else NumberedListing
         successor = other(setup, Place(size=reader.size), reader.delivery)
     successor.first_error = change.error
     successor.count, successor.expected = reader.count, reader.expected

@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from kb4_async.errors import KB4Error
 from kb4_async.protocol.asks import Ask, Purpose
 from kb4_async.protocol.codec import Key
-from kb4_async.protocol.reader import Reader, Shown
+from kb4_async.protocol.cursors import NO_CURSOR, Cursor
+from kb4_async.protocol.endpoints import MAX_PER_PAGE, PAGE_SIZES
+from kb4_async.protocol.reader import Change, Reader, Shown
 from kb4_async.protocol.token import Place
 
 
 class OneAnswer(Reader):
     """The state machine of a listing of one request.
 
-    Fewer rows than the API's limit prove the end, as a short page does.
+    Fewer rows than the API's limit prove the end, as a short page does. A cursor, or a number of
+    rows that is a page size of the API, means that this server pages here after all.
     """
 
     failed = False
@@ -25,19 +28,25 @@ class OneAnswer(Reader):
         del ahead
         if self.over_limit:
             raise self.incomplete("server_limit")
-        return [] if self.end_reason or self.failed else [self.ask(1)]
+        done = self.end_reason or self.failed or self.change or self.position > 1
+        return [] if done else [self.ask(1)]
 
     def ask(self, number: int, purpose: Purpose = "page", *, keep: bool = True) -> Ask:
         """The one request, which names no page."""
-        return Ask(number, 0, purpose, self.turn, keep)
+        return Ask(number, MAX_PER_PAGE, purpose, self.turn, keep, named=False)
 
     def saw(self, ask: Ask, keys: Sequence[Key] | None, shown: Shown = None) -> bool:
-        """Keep the answer; a cursor in it means nothing here."""
-        del keys, shown
+        """Keep the answer, unless it shows that there are pages."""
+        del keys
+        if isinstance(shown, Cursor) and shown != NO_CURSOR:
+            self.change = Change(None, shown)
         return ask.keep
 
     def take(self, keys: Sequence[Key]) -> list[int] | None:
         """Deliver the answer."""
+        if len(keys) in PAGE_SIZES:
+            self.change = Change(None)
+            return []
         keep = self.delivery.choose(keys, frozenset())
         self.position += 1
         if self.delivery.full:

@@ -1,28 +1,30 @@
 """Reading a listing by page number: what to ask next and what each answer means. Pure.
 
 A listing is read in one or more readings. The first finds the end (``search.py``), delivers every
-page in order and looks at the last page again; if it moved meanwhile, or two neighbouring pages
-share a record, rows moved between pages, and the listing is read again, keeping each key once
+page in order and looks at one or two pages again; if they moved meanwhile, or two neighbouring
+pages share a record, rows moved between pages, and the listing is read again, keeping each key once
 (``drift.py``), until a reading is quiet.
 
-What escapes: a deletion inside the highest page read so far, before the last page was first seen
-(among 40 pages one in 270, if it comes at any time), and changes ahead of the last page that cancel
-out (one row deleted and another inserted). ``verify="full"`` reads everything twice.
+What escapes: a deletion inside the highest page read so far, before the last page was first seen,
+unless that page is looked at; and changes ahead of the last page that cancel out (one row deleted
+and another inserted). ``verify="full"`` reads everything twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from kb4_async.errors import IncompleteListingError, KB4Error
-from kb4_async.protocol.asks import Ask, Edges, Purpose, edges_of
+from kb4_async.protocol.asks import Ask, Edges, Purpose, edges_of, in_place, overlap
 from kb4_async.protocol.codec import Key
-from kb4_async.protocol.cursors import Cursor
+from kb4_async.protocol.cursors import NO_CURSOR, Cursor
 from kb4_async.protocol.delivery import Delivery
 from kb4_async.protocol.ends import PAGE_CAP
 from kb4_async.protocol.reader import Change, Reader, Setup, Shown, is_refusal
-from kb4_async.protocol.search import Search, worth_looking
+from kb4_async.protocol.search import Search
 from kb4_async.protocol.token import Place
+from kb4_async.protocol.watch import Watch
 
 
 class NumberedListing(Reader):
@@ -45,24 +47,20 @@ class NumberedListing(Reader):
             self.search.hints = [place.hi]  # it was empty when the token was written
         self.walking = False
         self.anchored = place.number == 1
-        self.looks: list[int] = []
         #: Until it is known that page numbers are taken, and mean something, pages go one by one.
         self.unknown: list[int] = []
         if setup.auto and place.number == 1:
             known = setup.habits.modes.get(setup.resource) == "number", setup.habits.numbers
             self.unknown = [page for page in (1, 2) if not known[page - 1]]
         self.bad_link: IncompleteListingError | None = None
-        #: Edges of this reading's pages: the page before, all seen, and the last page as first
-        #: seen.
+        #: Edges of this reading's pages: the page before, all seen, and those asked again at its
+        #: end.
         self.previous: Edges | None = place.last
         self.previous_keys: frozenset[Key] = frozenset()
         self.seen: dict[Edges, int] = {}
-        self.tails: dict[int, Edges] = {}
+        self.watch = Watch()
         self.repeats: set[int] = set()
         self.kept_probes: set[int] = set()
-        #: Pages 1 and 2 as first probed, and pages behind which nothing was before they were seen.
-        self.guards: dict[int, Edges] = {}
-        self.pressed: set[int] = set()
         self.before_cut: Edges | None = None
         self.first_rows = self.size
         if place.moved and self.end_reason is None:
@@ -71,8 +69,7 @@ class NumberedListing(Reader):
 
     def new_search(self, lo: int = 0, *, full_seen: bool = False) -> Search:
         """Begin to look for an end."""
-        most = self.setup.max_items
-        cap = PAGE_CAP if most is None else -(-most // self.size)
+        cap = -(-(self.setup.max_items or PAGE_CAP * self.size) // self.size)
         return Search(self.size, lo=lo, full_seen=full_seen, cap=cap)
 
     # -- what to ask ------------------------------------------------------------------------------
@@ -92,8 +89,8 @@ class NumberedListing(Reader):
             return [self.ask(self.position - 1, "anchor", keep=False)]
         if self.recount == "wanted":
             return [self.ask(0, "count", keep=False)]
-        if self.looks:
-            return [self.ask(number, "look", keep=False) for number in self.looks]
+        if self.watch.looks:
+            return [self.ask(number, "look", keep=False) for number in self.watch.looks]
         if self.unknown and self.unknown[0] <= self.claimed:
             return [self.ask(self.unknown[0], "probe")]
         probe = None if self.claimed else self.search.probe()
@@ -105,16 +102,15 @@ class NumberedListing(Reader):
             asks.insert(0, self.ask(probe, "probe", keep=self.reading == 1))
         elif self.walking and not asks:
             if self.position in self.repeats:
-                raise self.incomplete("page_repeated")
+                return self.repeated()
             asks.append(self.ask(self.position))
         return asks
 
     def certain(self, ahead: int, *, probing: bool) -> list[int]:
         """Pages to deliver next that are known, or claimed by the count, to exist.
 
-        While the end is looked for, the page below a kept probe waits. Read after whatever may move
-        meanwhile, it shares a record with the probe, or the probe with the page behind it: so only
-        a deletion inside the highest probe itself passes unseen.
+        While the end is looked for, the page below a kept probe waits: read after whatever moved
+        meanwhile, it shares a record with the probe, or the probe with the page behind it.
         """
         top = self.claimed or min(self.search.lo, self.search.cap)
         if self.search.failed is not None:
@@ -132,7 +128,7 @@ class NumberedListing(Reader):
         if self.end_reason is not None:
             return 0
         top = self.claimed or self.search.end
-        return None if top is None else max(0, top - self.position + 1) + len(self.looks)
+        return None if top is None else max(0, top - self.position + 1) + len(self.watch.looks)
 
     # -- what an answer means ---------------------------------------------------------------------
 
@@ -146,7 +142,7 @@ class NumberedListing(Reader):
             self.saw_anchor(keys)
         elif ask.purpose == "look":
             self.saw_look(ask.number, keys)
-        elif ask.number == 1 and ask.keep and self.setup.auto and shown is not None:
+        elif ask.number == 1 and ask.keep and self.setup.auto and shown not in {None, NO_CURSOR}:
             # Page 1 shows where page 2 begins: go on by cursor, keeping page 1.
             if isinstance(shown, Cursor):
                 self.change = Change(None, shown)
@@ -160,29 +156,29 @@ class NumberedListing(Reader):
     def refused(self, ask: Ask, error: KB4Error) -> bool:
         """Take in that the server does not know page numbers (any more)."""
         first = ask.purpose == "anchor" or (ask.number == 1 and ask.purpose == "probe")
-        if not (first and is_refusal(error) and self.setup.auto and self.first_error is None):
+        tried = not self.setup.auto or self.first_error is not None
+        if not first or tried or not is_refusal(error):
             return False
-        if ask.turn == self.turn:
-            self.change = Change(error)
+        self.change = Change(error)
         return True
 
     def saw_anchor(self, keys: Sequence[Key]) -> None:
         """The page before the place of resuming: did it move meanwhile?"""
         self.anchored = True
-        first, last, rows = self.previous or (None, None, 0)
         number, edges = self.position - 1, edges_of(keys)
-        # A full page must be the same; a short one, the last, may have grown.
-        in_place = bool(keys) and keys[0] == first
-        in_place = in_place and (keys[-1] == last if rows >= self.size else last in keys)
-        if not (in_place and self.search.saw(number, len(keys))):
+        stands = in_place(self.previous, keys, self.size)
+        if not (stands and self.search.saw(number, len(keys))):
             self.unquiet = True
             self.read_again()
             return
-        self.previous, self.previous_keys = edges, frozenset(keys)
-        self.delivery.anchored(keys)
+        if self.delivery.anchored(keys, self.previous):
+            self.position, self.previous = number, None
+        else:
+            self.previous, self.previous_keys = edges, frozenset(keys)
+            if edges is not None:
+                self.seen[edges] = number
         if edges is not None:
-            self.tails[number] = edges
-            self.seen[edges] = number
+            self.watch.tails[number] = edges
         self.finish_reading()
 
     def saw_probe(self, ask: Ask, keys: Sequence[Key]) -> None:
@@ -199,37 +195,35 @@ class NumberedListing(Reader):
             self.search.stopped = self.walking = True
             self.repeats.add(number)
             return
+        if not ask.keep and self.watch.repeats(number, edges):
+            self.repeated()
+            return
         if self.is_capped(number, len(keys)):
             self.shrink_pages()
             return
         if self.search.hi == number + 1:
-            self.pressed.add(number)
+            self.watch.pressed.add(number)
         self.note(number, len(keys), edges if ask.keep else None)
         if edges is not None:
-            self.tails[number] = edges
+            self.watch.probed(number, edges, guards=ask.keep and not self.expected)
             if ask.keep:
                 self.kept_probes.add(number)
-                if number <= 2 and not self.expected:
-                    self.guards[number] = edges
         self.finish_reading()
 
     def saw_look(self, number: int, keys: Sequence[Key]) -> None:
-        """The last page, or the one after it, asked again at the end of a reading."""
-        self.looks.remove(number)
-        tail = self.tails.get(self.search.lo)
-        before = tail if number == self.search.lo else self.guards.get(number)
-        if before is not None:
-            first, last, rows = before
-            # A full page must be the same at both ends; a short one, the last, may have grown.
-            moved = not keys or keys[0] != first or (rows >= self.size and keys[-1] != last)
-            self.unquiet = self.unquiet or moved
-        elif keys and number > self.search.lo and not self.unquiet:
-            # Rows behind the end: appended, or pushed there before the last page was read. Go on.
-            self.search.saw(number, len(keys))
-            self.position, self.looks = number, []
+        """A page asked again at the end of a reading."""
+        watch, end = self.watch, self.search.lo
+        if number not in watch.looks:
             return
-        if not self.looks:
-            self.end_reading()
+        self.unquiet |= watch.saw(number, keys, end, self.size)
+        if watch.looks:
+            return
+        if watch.behind and not self.moved:
+            # Rows behind the end: appended, or pushed there before the last page was read. Go on.
+            self.search.saw(end + 1, watch.behind)
+            self.position, watch.behind = end + 1, 0
+            return
+        self.end_reading()
 
     def take(self, keys: Sequence[Key]) -> list[int] | None:
         """Deliver the page whose turn it is.
@@ -245,7 +239,7 @@ class NumberedListing(Reader):
             return []
         if self.is_repeat(number, edges):
             if self.walking or self.claimed:
-                raise self.incomplete("page_repeated")
+                return self.repeated()
             self.unquiet = True  # a higher page differs, so this server does page: rows moved
         if self.is_capped(number, len(keys)):
             self.shrink_pages()
@@ -253,11 +247,8 @@ class NumberedListing(Reader):
         if self.claimed > number and len(keys) < self.size:
             self.count = None  # a short page so early: the count is wrong, and proves nothing
         self.note(number, len(keys), edges)
-        if edges is not None and self.tails.setdefault(number, edges)[0] != edges[0]:
-            self.unquiet = True
-        kept = min(number, self.search.lo)
-        self.tails = {page: tail for page, tail in self.tails.items() if page >= kept}
-        self.unquiet = self.unquiet or self.overlaps(keys)
+        self.unquiet |= self.watch.taken(number, edges, self.search.lo)
+        self.shared |= overlap(self.previous_keys, keys)
         keep = self.delivery.choose(keys, self.previous_keys)
         self.before_cut = self.previous
         if keys:
@@ -272,30 +263,39 @@ class NumberedListing(Reader):
             self.first_rows = rows
         if not self.search.saw(number, rows):
             self.unquiet = self.search.stopped = True
-        if self.setup.unsure and number == 1 and rows > self.size:
+        if self.setup.doubtful is not None and number == 1 and rows > self.size:
             # It gives more than was asked for, so it does not page: this is everything.
             self.search.short = self.search.full_seen = True
         if edges is not None:
             self.seen[edges] = min(number, self.seen.get(edges, number))
-
-    def overlaps(self, keys: Sequence[Key]) -> bool:
-        """Whether the page shares a record with the page before it."""
-        return not self.previous_keys.isdisjoint(key for key in keys if key is not None)
 
     def begins_again(self, edges: Edges | None) -> bool:
         """Whether page 2 begins like page 1: the server ignores page numbers."""
         first = next((edge for edge, number in self.seen.items() if number == 1), None)
         if edges is None or first is None or edges[0] != first[0]:
             return False
-        if self.setup.unsure and self.is_repeat(2, edges) and self.first_rows != self.size:
-            # Nothing else can be meant where page 1 was not full: page 1 was everything.
+        doubtful = self.setup.doubtful
+        whole = doubtful is not None and self.first_rows not in doubtful
+        if whole and self.is_repeat(2, edges):
+            # Nothing else can be meant where page 1 is no full page: it was everything.
             self.search.short = self.search.full_seen = True
             self.finish_reading()
             return True
         if self.setup.auto and self.first_error is None:
-            self.change = Change(self.incomplete("page_repeated"))
+            self.repeated()
             return True
         return False
+
+    def repeated(self) -> list[Any]:
+        """Pages repeat: try cursors, or give up.
+
+        Raises:
+            IncompleteListingError: Cursors may not be tried, or were.
+        """
+        if not self.setup.auto or self.first_error is not None:
+            raise self.incomplete("page_repeated")
+        self.change = Change(self.incomplete("page_repeated"))
+        return []
 
     def is_repeat(self, number: int, edges: Edges | None) -> bool:
         """Whether a lower page of this reading began, ended and counted the same."""
@@ -320,7 +320,7 @@ class NumberedListing(Reader):
     def stuck_at(self, number: int) -> bool:
         """Whether the listing cannot go on, because that page could not be had."""
         # A page beyond the proven end, which failed as a probe, is nobody's loss.
-        waiting = self.looks or self.recount == "wanted"
+        waiting = self.watch.looks or self.recount == "wanted"
         return not waiting and self.search.failed == number
 
     # -- the end of a reading ---------------------------------------------------------------------
@@ -343,19 +343,15 @@ class NumberedListing(Reader):
         if self.short_of_count():
             return
         verify = self.setup.verify
-        again_anyway = self.unquiet or (verify == "full" and self.reading == 1)
+        again_anyway = self.moved or (verify == "full" and self.reading == 1)
         if again_anyway or end <= 1 or verify == "none" or partial:
             self.end_reading()
             return
-        tail = self.tails.get(end)
-        full = tail is None or tail[2] >= self.size
-        self.looks = worth_looking(
-            end, full=full, probed=1 in self.guards, pressed=end in self.pressed
-        )
+        self.watch.begin(end, self.size)
 
     def end_reading(self) -> None:
         """Decide whether the reading proves that everything was read."""
-        if self.unquiet or (self.setup.verify == "full" and self.reading == 1 and self.search.lo):
+        if self.moved or (self.setup.verify == "full" and self.reading == 1 and self.search.lo):
             self.read_again()
             return
         reason = self.search.reason
@@ -365,7 +361,7 @@ class NumberedListing(Reader):
 
     def read_again(self) -> None:
         """Begin another reading, in which only records not delivered yet are kept."""
-        self.delivery.read_again(self.position, moved=self.unquiet)
+        self.delivery.read_again(self.position, moved=self.moved)
         end, full_seen = self.search.lo, self.search.full_seen
         self.begin_again()
         self.search.full_seen = full_seen
@@ -375,18 +371,18 @@ class NumberedListing(Reader):
         """Forget what is known of pages; what was delivered stays known."""
         self.position = 1
         self.search = self.new_search()
-        self.unquiet = self.walking = False
-        self.looks = []
+        self.walking = False
+        self.begin_quietly()
         self.previous, self.previous_keys = None, frozenset()
-        self.seen, self.tails, self.guards = {}, {}, {}
-        self.repeats, self.kept_probes, self.pressed = set(), set(), set()
+        self.seen, self.repeats, self.kept_probes = {}, set(), set()
+        self.watch = Watch()
 
     # -- where to go on ---------------------------------------------------------------------------
 
     def place(self) -> Place:
         """The place behind what was delivered so far; it can be proven again from there."""
         search, delivery = self.search, self.delivery
-        again = self.reading > 1 or self.unquiet
+        again = self.reading > 1 or self.moved
         cut = 0 if again else delivery.cut
         last = self.before_cut if cut else self.previous
         edges = delivery.edges(again=again)

@@ -69,7 +69,9 @@ def ask_all(rows: int, per_page: int, cap: int, verify: Verify, *, counted: bool
         first = (ask.number - 1) * size
         return range(min(first, rows), min(first + size, rows)) if cap else range(rows)
 
-    setup = Setup(per_page, count=rows if counted else None, verify=verify, unsure=not cap)
+    doubtful: frozenset[int] | None = None if cap else frozenset()
+    count = rows if counted else None
+    setup = Setup(per_page, count=count, verify=verify, doubtful=doubtful)
     machine = NumberedListing(setup)
     held: dict[int, Sequence[int]] = {}
     requests, turn = 0, machine.turn

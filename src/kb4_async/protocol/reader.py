@@ -38,7 +38,8 @@ class Setup:
         max_items: Deliver at most this many records.
         verify: ``tail``, ``full`` or ``none``.
         server_limit: Records at which this server is known to stop silently, or 0.
-        unsure: The endpoint may serve all records at once, whatever page is asked.
+        doubtful: Set where the endpoint may serve all records at once, whatever page is asked:
+            numbers of rows that would then rather be a page.
         resource: Where ``habits`` keeps what is learned.
         habits: What is known of the server.
         auto: May change from page numbers to cursors and back.
@@ -50,7 +51,7 @@ class Setup:
     max_items: int | None = None
     verify: Verify = "tail"
     server_limit: int = 0
-    unsure: bool = False
+    doubtful: frozenset[int] | None = None
     resource: str = ""
     habits: Habits = field(default_factory=Habits)
     auto: bool = False
@@ -86,6 +87,7 @@ class Reader(ABC):
         end_reason: What proved the end.
         recount: Asking the parent for the count again: ``unasked``, ``wanted`` or ``done``.
         unquiet: Records moved in the present reading.
+        shared: Records that neighbouring pages share in the present reading.
         change: Set when the listing has to be paged the other way.
         first_error: Why the other way was given up, where it was.
     """
@@ -99,6 +101,8 @@ class Reader(ABC):
         self.end_reason: EndReason | None = place.end_reason
         self.recount = "unasked" if setup.recount else "done"
         self.unquiet = False
+        self.shared: frozenset[Key] = frozenset()
+        self.shared_before: frozenset[Key] = frozenset()
         self.change: Change | None = None
         self.first_error: KB4Error | None = None
 
@@ -116,6 +120,19 @@ class Reader(ABC):
     def rows(self) -> int:
         """Records delivered."""
         return self.delivery.rows
+
+    @property
+    def moved(self) -> bool:
+        """Whether records moved in the present reading.
+
+        Neighbours that share the same records in two readings are no movement: the server lists
+        those records twice.
+        """
+        return self.unquiet or (bool(self.shared) and self.shared != self.shared_before)
+
+    def begin_quietly(self) -> None:
+        """Begin a reading: nothing has moved in it."""
+        self.unquiet, self.shared_before, self.shared = False, self.shared, frozenset()
 
     @abstractmethod
     def asks(self, ahead: int) -> list[Ask]:
@@ -199,12 +216,13 @@ class Reader(ABC):
             self.unquiet = self.unquiet or self.position > 2
         self.finish_reading()
 
-    def blame(self, error: KB4Error) -> KB4Error:
+    def blame(self, ask: Ask, error: KB4Error) -> KB4Error:
         """The error to raise for a page that could not be had.
 
         If both ways of paging were refused, the first refusal tells more.
         """
-        return self.first_error if self.first_error and is_refusal(error) else error
+        both = ask.number == 1 and self.first_error is not None and is_refusal(error)
+        return self.first_error if both and self.first_error else error
 
     def done(self) -> Place:
         """The place of a listing that ended: nothing is left to ask."""

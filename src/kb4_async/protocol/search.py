@@ -13,10 +13,6 @@ from dataclasses import dataclass, field
 from kb4_async.protocol.ends import PAGE_CAP, EndReason
 
 
-#: Listings of so many pages are read by probes alone.
-MAX_PROBED = 3
-
-
 @dataclass(slots=True)
 class Search:
     """What is known of one reading's end.
@@ -115,31 +111,3 @@ class Search:
     def lost(self, number: int) -> None:
         """A page could not be had."""
         self.failed = number if self.failed is None else min(self.failed, number)
-
-
-#: From this many pages on one look more costs less than 3 % of the requests.
-MANY_PAGES = 33
-
-
-def worth_looking(end: int, *, full: bool, probed: bool, pressed: bool) -> list[int]:
-    """The pages to ask again once all were read, to see whether rows moved meanwhile.
-
-    One page, or two where the last is full. The last page tells what moved since it was first seen;
-    page 1 tells of a row deleted there before that, which nothing else would show: the next page
-    begins one row later, and no record comes twice. Up to 3 pages all are read by the time the last
-    one is seen, so that looking at it again would tell nothing that matters.
-
-    Args:
-        end: The last page with rows, 2 or more.
-        full: It is full.
-        probed: The pages were probed in order, in a first reading from page 1.
-        pressed: The page behind it was seen empty before it was itself seen, so that a row may have
-            been pushed there.
-    """
-    if not probed:
-        return [end, end + 1] if full else [end]
-    if end <= MAX_PROBED:
-        return [1, 2] if full else [1]
-    if full:
-        return [end, end + 1] if pressed else [end, 1]
-    return [end, 1] if end >= MANY_PAGES else [end]

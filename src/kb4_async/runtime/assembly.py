@@ -58,7 +58,8 @@ def read_page(body: bytes, endpoint: Endpoint, *, whole: bool) -> Received:
     """
     array, cursor = codec.read_frame(body, endpoint.keys)
     if not whole:
-        return Received(array, cursor, None)
+        # That there are none is seen without reading them.
+        return Received(array, cursor, None if array[1:-1].strip() else [])
     codec.split(array)
     return Received(array, cursor, codec.key_reader(*endpoint.keys)(array))
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 from kb4_async.errors import ClientClosedError
 from kb4_async.options import Paging
 from kb4_async.protocol.asks import Ask, Verify
-from kb4_async.protocol.endpoints import USERS, Endpoint
+from kb4_async.protocol.endpoints import PAGE_SIZES, USERS, Endpoint
 from kb4_async.protocol.habits import Habits
 from kb4_async.protocol.modes import begin
 from kb4_async.protocol.reader import Reader, Setup
@@ -185,7 +185,7 @@ class Spec:
             max_items=self.max_items,
             verify=self.verify,
             server_limit=row.limited(self.query),
-            unsure=row.paging == "unsure",
+            doubtful=PAGE_SIZES if row.paging == "unsure" else None,
             resource=row.resource,
             habits=habits,
             auto=paging == "auto",

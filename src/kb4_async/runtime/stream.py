@@ -155,7 +155,7 @@ class PageStream(Handover, Generic[R]):
             before = machine.place()
             content.keep = machine.take(keys)
             release(held)
-            self.pump()
+            self.pump_safely()  # an error is raised in its turn, behind this page
             content.rows = len(keys) if content.keep is None else len(content.keep)
             if content.rows:
                 return make_page(self.spec, number, content, held, (before, self.machine.place()))
@@ -169,8 +169,8 @@ class PageStream(Handover, Generic[R]):
         """Start whatever may be under way now and is not."""
         if self.stopped or self.error is not None or self.source.closed:
             return
-        machine = self.machine = changed(self.machine)
-        asks = machine.asks(self.spec.prefetch)
+        asks = self.decide()
+        machine = self.machine
         self.notice_turn()
         for ask in asks:
             if ask in self.tasks or (ask.keep and ask.number in self.held):
@@ -181,8 +181,16 @@ class PageStream(Handover, Generic[R]):
                 break
             self.launch(ask, place)
 
+    def decide(self) -> list[Ask]:
+        """What may be under way, once the machine has settled how to page."""
+        while True:
+            self.machine = changed(self.machine)
+            asks = self.machine.asks(self.spec.prefetch)
+            if self.machine.change is None:
+                return asks
+
     def pump_safely(self) -> None:
-        """Pump on behalf of another listing, which must not see this one's errors."""
+        """Pump for somebody who must not see this listing's errors now."""
         try:
             self.pump()
         except KB4Error as error:
@@ -262,7 +270,7 @@ class PageStream(Handover, Generic[R]):
                 held = Held(received.array, fetched.request_id, fetched.attempts, place)
                 self.held[ask.number] = held
             self.pump()
-        except KB4Error as error:
+        except Exception as error:  # also a defect must reach the consumer
             self.fail(error)
         self.wake()
 
@@ -274,7 +282,7 @@ class PageStream(Handover, Generic[R]):
         try:
             self.machine.recounted(count)
             self.pump()
-        except KB4Error as error:
+        except Exception as error:
             self.fail(error)
         self.wake()
 
@@ -293,7 +301,7 @@ class PageStream(Handover, Generic[R]):
                 self.fail(error)
                 return
             self.machine.lost(ask)
-            self.page_errors[ask.number] = self.machine.blame(error)
+            self.page_errors[ask.number] = self.machine.blame(ask, error)
             for other_ask, task in list(self.tasks.items()):
                 if other_ask.number > ask.number:
                     task.cancel()

@@ -122,10 +122,13 @@ class Derivation:
 
     Args:
         step: The derived resource.
+        groups: The groups, whose counts are compared; None where they are not read.
     """
 
-    def __init__(self, step: Step) -> None:
+    def __init__(self, step: Step, groups: Board | None) -> None:
         self.step = step
+        self.groups = groups
+        self.counts: Counter[Any] = Counter()
         self.opened, self.ended = asyncio.Event(), asyncio.Event()
         self.whole = self.left = False
         self.error: KB4Error | None = None
@@ -138,6 +141,7 @@ class Derivation:
             return
         try:
             for derived in derived_pages(page.json_lines().rstrip(b"\n").split(b"\n"), None):
+                self.counts[derived.scope["group_id"]] += len(derived)
                 await self.step.write(derived, None)
         except KB4Error as error:
             self.error = error
@@ -156,6 +160,11 @@ class Derivation:
         if not self.whole:
             message = "The users could not be listed to their end, so some memberships are missing."
             step.report.gaps.append(Gap({}, "ParentsIncomplete", message))
+        elif self.groups is not None:
+            # Users do not always tell their groups; what the groups count shows that.
+            for group in await self.groups.complete():
+                if group.count is not None:
+                    step.compare({"group_id": group.id}, group.count, self.counts[group.id])
         step.proven_by("derived")
 
     def leave(self, whole: bool) -> None:  # noqa: FBT001

@@ -219,7 +219,8 @@ class Run:
             self.tie("users", spool.add, spool.close_list)
             work["members"] = partial(derive_members, groups, spool, verify)
         if "derived_members" in self.names:
-            derivation = Derivation(self.steps["derived_members"])
+            known = groups if "groups" in self.steps else None
+            derivation = Derivation(self.steps["derived_members"], known)
             self.tie("users", derivation.add, derivation.close)
             work["derived_members"] = derivation.run
         return work
@@ -227,9 +228,8 @@ class Run:
     def board(self, name: str, parent_of: ParentOf) -> Board:
         """A board that the step of that name fills, if anybody reads it."""
         board = Board(parent_of)
-        wanted = name == "security_tests" or any(NEEDS.get(each) == name for each in self.names)
-        if name in self.steps and wanted:
-            self.tie(name, board.add, board.close)
+        if name in self.steps and (name != "users" or "user_risk_history" in self.names):
+            self.tie(name, board.add, board.close)  # users may be many
         return board
 
     def tie(

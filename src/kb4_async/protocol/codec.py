@@ -71,7 +71,9 @@ def read_frame(body: bytes, keys: Sequence[str] = ()) -> tuple[bytes, object]:
             raise unreadable(str(error), body) from error
         if envelope.data is not msgspec.UNSET:
             paging = envelope.pagination if isinstance(envelope.pagination, dict) else {}
-            cursor = paging.get("next_cursor") or (STATED if "next_cursor" in paging else None)
+            cursor = paging.get("next_cursor")
+            if cursor in (None, "") and "next_cursor" in paging:
+                cursor = STATED
             return read_frame(bytes(envelope.data), keys)[0], cursor
         if keys and items_of(b"[" + text + b"]")[0].keys().isdisjoint(keys):
             raise unreadable(f"it is an object without {keys[0]!r}, so no record", body)

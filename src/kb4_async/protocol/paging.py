@@ -198,7 +198,7 @@ class NumberedListing(Reader):
         if not ask.keep and self.watch.repeats(number, edges):
             self.repeated()
             return
-        if self.is_capped(number, len(keys)):
+        if self.search.is_capped(number, len(keys)):
             self.shrink_pages()
             return
         if self.search.hi == number + 1:
@@ -241,7 +241,7 @@ class NumberedListing(Reader):
             if self.walking or self.claimed:
                 return self.repeated()
             self.unquiet = True  # a higher page differs, so this server does page: rows moved
-        if self.is_capped(number, len(keys)):
+        if self.search.is_capped(number, len(keys)):
             self.shrink_pages()
             return []
         if self.claimed > number and len(keys) < self.size:
@@ -300,11 +300,6 @@ class NumberedListing(Reader):
     def is_repeat(self, number: int, edges: Edges | None) -> bool:
         """Whether a lower page of this reading began, ended and counted the same."""
         return edges is not None and self.seen.get(edges, number) < number
-
-    def is_capped(self, number: int, rows: int) -> bool:
-        """Page 1 short and page 2 not empty: this server serves smaller pages than asked for."""
-        search = self.search
-        return number == 2 and rows > 0 and search.lo == 1 and search.short and not search.full_seen
 
     def shrink_pages(self) -> None:
         """Start over with the page size the server keeps to; what was delivered stays delivered."""

@@ -82,6 +82,10 @@ class Search:
         # so that at most 2 log2(pages) probes are ever kept in memory.
         return self.lo + max(1, (bound - self.lo) // (2 if self.narrowed else 4))
 
+    def is_capped(self, number: int, rows: int) -> bool:
+        """Page 1 short and page 2 not empty: this server serves smaller pages than asked for."""
+        return number == 2 and rows > 0 and self.lo == 1 and self.short and not self.full_seen
+
     def saw(self, number: int, rows: int) -> bool:
         """Take in an answer.
 

@@ -357,7 +357,10 @@ async def test_by_cursor_only_counts_can_tell(rules: Any, said: str, asked: int)
     seats = account.account["number_of_seats"]
     async with Simulator(account, paging=PagingRules(**rules)) as sim:
         found = await plan(sim, "users", "enrollments")
-        assert len(sim.requests("users")) == len(sim.requests("enrollments")) == asked
+        assert len(sim.requests("users")) == asked
+        # Where page 1 was not had by number, it is read by cursor: it may be everything.
+        asked += "announce" not in rules
+        assert len(sim.requests("enrollments")) == asked
 
     users, enrollments = found.resources["users"], found.resources["enrollments"]
     assert (users.rows, users.requests) == (seats, -(-seats // 500))

@@ -110,7 +110,7 @@ def table(plan: ExportPlan, width: int) -> list[str]:
         rows = "?" if entry.rows is None else f"{entry.rows:,}"
         lines.append(row(name, rows, f"{entry.requests:,}", certainty(entry), entry.basis, width))
     known = {certainty(entry) for entry in plan.resources.values()} - {"exact"}
-    sure = "estimate" if "estimate" in known else "at least" if known else "exact"
+    sure = "at least" if "at least" in known else "estimate" if known else "exact"
     return [*lines, row("all", "", f"{plan.requests:,}", sure, "", width)]
 
 
@@ -132,7 +132,8 @@ def row(name: str, rows: str, requests: str, sure: str, basis: str, width: int) 
 
 def totals(plan: ExportPlan) -> list[str]:
     """What all of it takes, in plain words."""
-    about = "" if plan.exact else "About "
+    least = any(certainty(entry) == "at least" for entry in plan.resources.values())
+    about = "" if plan.exact else "At least " if least else "About "
     here, real = plan.in_force, plan.published
     daily = (real.quota or 0) - plan.licensed_users
     return [

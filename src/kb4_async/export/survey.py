@@ -11,17 +11,18 @@ from typing import Any
 
 from kb4_async.errors import APITimeoutError, KB4Error, TransportError
 from kb4_async.protocol import codec
-from kb4_async.protocol.asks import Edges, edges_of
-from kb4_async.protocol.cursors import shown_cursor
-from kb4_async.protocol.endpoints import ENDPOINTS, MAX_PER_PAGE, Endpoint
-from kb4_async.protocol.reader import is_refusal
+from kb4_async.protocol.asks import Ask, Edges, edges_of
+from kb4_async.protocol.cursors import FIRST, NO_CURSOR, shown_cursor
+from kb4_async.protocol.endpoints import ENDPOINTS, MAX_PER_PAGE, PAGE_SIZES, USERS, Endpoint
+from kb4_async.protocol.reader import Shown, is_refusal
 from kb4_async.protocol.request import Request
 from kb4_async.protocol.search import Search
 from kb4_async.records import Account
 from kb4_async.reporting.client import ReportingClient
-from kb4_async.runtime.engine import Fetched, Tally
+from kb4_async.runtime.engine import Tally
 from kb4_async.runtime.stream import FINAL
 
+SHOWN = "the server shows a cursor"
 #: Listings whose records say what the listings below them cost.
 PARENTS = frozenset({"groups", "security_tests", "phishing_campaigns"})
 
@@ -196,31 +197,54 @@ class Surveyor:
             found: Told what is learned.
         """
         habits, resource = self.kb.source.habits, endpoint.resource
+        query = endpoint.query(filters)
         if self.kb.source.paging == "cursor" or habits.modes.get(resource) == "cursor":
             found.by_cursor = "it is read by cursor"
-            return
+        else:
+            await self.by_number(endpoint, query, found)
+        # The account tells how many users there are; and a page that showed a cursor was read.
+        if found.by_cursor and found.by_cursor != SHOWN and endpoint is not USERS:
+            await self.by_cursor(endpoint, query, found)
+
+    async def by_number(self, endpoint: Endpoint, query: Mapping[str, str], found: Found) -> None:
+        """Find the end by page number."""
+        habits, resource = self.kb.source.habits, endpoint.resource
         found.size = min(MAX_PER_PAGE, habits.sizes.get(resource, MAX_PER_PAGE))
         finder = Finder(endpoint, found, auto=self.kb.source.paging == "auto")
-        query = endpoint.query(filters)
         while (number := finder.search.probe()) is not None:
-            pages = {"page": str(number), "per_page": str(finder.search.per_page)}
-            request = Request("GET", endpoint.path, {**query, **pages})
-            found.asked += 1
+            ask = Ask(number, finder.search.per_page, "probe", 1)
             try:
-                fetched = await self.fetch(request, endpoint)
+                sheet, shown = await self.fetch(endpoint, query, ask, found)
             except FINAL:
                 raise
             except KB4Error as error:
                 finder.failed(number, error)
                 return
-            url = f"{self.kb.address.base_url}/{endpoint.path}"
-            shown = shown_cursor(fetched.value.cursor, fetched.headers, url)
-            if not finder.saw(number, fetched.value, shows_cursor=shown is not None):
+            if not finder.saw(number, sheet, shows_cursor=shown not in {None, NO_CURSOR}):
                 return
         finder.ended()
 
-    async def fetch(self, request: Request, endpoint: Endpoint) -> Fetched[Sheet]:
+    async def by_cursor(self, endpoint: Endpoint, query: Mapping[str, str], found: Found) -> None:
+        """Read the first page by cursor: of short listings that is everything."""
+        ask = Ask(1, found.size, "probe", 1, cursor=FIRST)
+        try:
+            sheet, shown = await self.fetch(endpoint, query, ask, found)
+        except FINAL:
+            raise
+        except KB4Error:
+            return  # what is known so far stands
+        found.records = list(sheet.records)
+        found.read = found.pages = int(sheet.rows > 0)
+        # A full page without a cursor may also be one that the server cut.
+        if shown in {None, NO_CURSOR} and sheet.rows < found.size:
+            found.rows = sheet.rows
+
+    async def fetch(
+        self, endpoint: Endpoint, query: Mapping[str, str], ask: Ask, found: Found
+    ) -> tuple[Sheet, Shown]:
         """Ask for a page, in a task that ends with the client."""
+        found.asked += 1
+        request = Request("GET", endpoint.path, ask.query(query))
         watch = Watch(self.clock)
         read = partial(read_sheet, endpoint=endpoint)
         work = partial(self.kb.source.engine.fetch, request, read, tally=watch)
@@ -229,7 +253,8 @@ class Surveyor:
         finally:
             self.requests += watch.requests
         self.times.append(self.clock() - watch.began)
-        return fetched
+        url = f"{self.kb.address.base_url}/{endpoint.path}"
+        return fetched.value, shown_cursor(fetched.value.cursor, fetched.headers, url)
 
 
 class Finder:
@@ -270,7 +295,7 @@ class Finder:
         found.pages = max(found.pages, number if sheet.rows else 0)
         self.rows[number] = sheet.rows
         if number == 1 and self.auto and shows_cursor:
-            found.by_cursor = "the server shows a cursor"
+            found.by_cursor = SHOWN
             return False
         if unsure and number == 1 and sheet.rows > found.size:
             return self.unpaged()
@@ -290,7 +315,7 @@ class Finder:
 
     def is_whole(self, number: int) -> bool:
         """Whether page 1, which page 2 repeats, can be nothing but everything there is."""
-        return number == 2 and self.rows[1] != self.found.size
+        return number == 2 and self.rows[1] not in PAGE_SIZES
 
     def begins_like_the_first(self, edges: Edges) -> bool:
         """Whether a page begins with the record that page 1 begins with."""

@@ -327,6 +327,9 @@ class NumberedListing(Reader):
             self.end_reason = "max_items"
             return
         if self.claimed and self.position > self.claimed:
+            if self.rows == self.count and self.setup.verify == "full" and self.reading == 1:
+                self.read_again()
+                return
             if self.rows == self.count:
                 self.end_reason = "count_met"
                 return

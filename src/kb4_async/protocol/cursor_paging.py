@@ -92,11 +92,17 @@ class CursorListing(Reader):
         if self.recount == "wanted":
             return [self.ask(0, "count", keep=False)]
         number = self.arrived + 1
-        if self.last is not None or number >= self.position + ahead:
+        if self.last is not None or number >= self.position + ahead or self.enough():
             return []
         if number > PAGE_CAP:
             raise self.incomplete("page_cap")
         return [self.ask(number, "probe" if number == 1 else "page")]
+
+    def enough(self) -> bool:
+        """Whether the pages that wait for their turn may hold all that is wanted."""
+        waiting = (self.arrived - self.position + 1) * self.size
+        most = self.setup.max_items
+        return most is not None and self.rows + waiting >= most
 
     def give_up(self) -> list[Ask]:
         """Ask nothing more; once everything that came is delivered, say why."""
@@ -146,7 +152,9 @@ class CursorListing(Reader):
         elif shown is None or shown == NO_CURSOR:
             self.last = number - 1
             stated = shown == NO_CURSOR and self.first_rows == 1
-            self.proving = not (stated or self.shows() or self.count_met(ahead=True))
+            most = self.setup.max_items
+            enough = most is not None and self.rows + (self.first_rows or 0) >= most
+            self.proving = not (stated or enough or self.shows() or self.count_met(ahead=True))
         else:
             habits.showing.add(self.setup.resource)
             habits.modes[self.setup.resource] = "cursor"
@@ -198,7 +206,9 @@ class CursorListing(Reader):
     def saw_anchor(self, keys: Sequence[Key], shown: Shown) -> None:
         """The page before the place of resuming: did it move meanwhile?"""
         self.anchored = True
-        if not in_place(self.previous, keys, self.size):
+        # Without edges it was an empty page, whose cursor led on.
+        stands = not keys if self.previous is None else in_place(self.previous, keys, self.size)
+        if not stands:
             self.unquiet = True
             self.read_again()
             return
@@ -235,13 +245,17 @@ class CursorListing(Reader):
     def take(self, keys: Sequence[Key]) -> list[int] | None:
         """Deliver the page whose turn it is."""
         edges = edges_of(keys)
+        if not self.delivery.cut_stands(keys):
+            self.read_again()
+            return []
         if edges is not None and edges in self.seen:
             raise self.incomplete("page_repeated")
         self.shared |= overlap(self.previous_keys, keys)
         keep = self.delivery.choose(keys, self.previous_keys)
         self.before_cut = self.previous
+        self.previous = edges
         if keys:
-            self.previous, self.previous_keys = edges, frozenset(keys)
+            self.previous_keys = frozenset(keys)
         if edges is not None:
             self.seen.add(edges)
         self.cursors.pop(self.position - 2, None)
@@ -304,7 +318,8 @@ class CursorListing(Reader):
         delivery = self.delivery
         again = self.reading > 1 or self.moved
         cut = 0 if again else delivery.cut
-        number = 1 if again else self.position - bool(cut)
+        behind = bool(cut) and delivery.cut_behind
+        number = 1 if again else self.position - behind
         edges = delivery.edges(again=again)
         return Place(
             mode="cursor",
@@ -316,6 +331,6 @@ class CursorListing(Reader):
             edges=edges,
             edges_known=len(edges),
             moved=again and self.rows > 0,
-            last=None if again else (self.before_cut if cut else self.previous),
+            last=None if again else (self.before_cut if behind else self.previous),
             blind=not delivery.repeatable,
         )

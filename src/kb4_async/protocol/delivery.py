@@ -26,7 +26,9 @@ class Delivery:
         turn: Changes whenever the listing is begun again; answers of an earlier turn are void.
         moves: Readings in which records moved.
         blind: Some delivered records are unknown, so that nothing can be read again.
-        cut: Rows already delivered of the next page, which ``max_items`` had cut.
+        cut: Rows already delivered of a page that ``max_items`` cut: of the next one, or of the one
+            before it.
+        cut_behind: It is the one before.
     """
 
     def __init__(self, place: Place, max_items: int | None) -> None:
@@ -38,6 +40,7 @@ class Delivery:
         self.moves = 0
         self.blind = place.blind or (place.rows > 0 and not place.edges_known)
         self.cut = place.cut
+        self.cut_behind = False
 
     @property
     def full(self) -> bool:
@@ -48,6 +51,12 @@ class Delivery:
     def repeatable(self) -> bool:
         """Every delivered record can be told again."""
         return not self.blind and self.index.complete
+
+    def cut_stands(self, keys: Sequence[Key]) -> bool:
+        """Whether what was delivered of a page that was cut is still where it was."""
+        if not self.cut or self.cut_behind or not self.index.edges:
+            return True
+        return len(keys) >= self.cut and keys[self.cut - 1] == self.index.edges[-1][1]
 
     def choose(self, keys: Sequence[Key], neighbours: AbstractSet[Key]) -> list[int] | None:
         """Choose the records of a page to deliver, and remember them.
@@ -64,7 +73,7 @@ class Delivery:
         keep = self.index.fresh(keys, neighbours=neighbours, again=again)
         if self.cut and not self.index.edges:
             keep = list(range(min(self.cut, len(keys)), len(keys)))
-        self.cut = 0
+        self.cut, self.cut_behind = 0, True
         if self.max_items is not None:
             room = self.max_items - self.rows
             chosen = range(len(keys)) if keep is None else keep
@@ -91,7 +100,7 @@ class Delivery:
         # If this one page is all that was delivered, everything delivered is known again.
         self.blind = self.blind and known < self.rows
         if len(keys) > known:
-            self.cut = known
+            self.cut, self.cut_behind = known, False
         return len(keys) > known
 
     def read_again(self, page: int, *, moved: bool) -> None:

@@ -235,6 +235,8 @@ class NumberedListing(Reader):
             IncompleteListingError: The page repeats another.
         """
         number, edges = self.position, edges_of(keys)
+        if not self.delivery.cut_stands(keys):
+            return self.read_again()
         if number == 2 and self.claimed and self.begins_again(edges):
             return []
         if self.is_repeat(number, edges):
@@ -357,13 +359,14 @@ class NumberedListing(Reader):
             raise self.incomplete("server_limit")
         self.end_reason = reason
 
-    def read_again(self) -> None:
+    def read_again(self) -> list[int]:
         """Begin another reading, in which only records not delivered yet are kept."""
         self.delivery.read_again(self.position, moved=self.moved)
         end, full_seen = self.search.lo, self.search.full_seen
         self.begin_again()
         self.search.full_seen = full_seen
         self.search.hints = [end, end + 1, end - 1]
+        return []
 
     def begin_again(self) -> None:
         """Forget what is known of pages; what was delivered stays known."""
@@ -382,10 +385,11 @@ class NumberedListing(Reader):
         search, delivery = self.search, self.delivery
         again = self.reading > 1 or self.moved
         cut = 0 if again else delivery.cut
-        last = self.before_cut if cut else self.previous
+        behind = bool(cut) and delivery.cut_behind
+        last = self.before_cut if behind else self.previous
         edges = delivery.edges(again=again)
         return Place(
-            number=1 if again else self.position - bool(cut),
+            number=1 if again else self.position - behind,
             cut=cut,
             lo=search.lo,
             hi=None if again else search.hi,

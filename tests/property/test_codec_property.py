@@ -109,3 +109,45 @@ def test_no_excerpt_holds_the_credential(body: bytes, key: str, place: int) -> N
     assert key not in shown
     assert shown.isprintable()
     assert len(shown) <= codec.EXCERPT + 3
+
+
+spellings = st.sampled_from([("a",), ("a", "b"), ("a", "b", "c")])
+keyed = st.dictionaries(st.sampled_from("abcd"), values | st.integers(0, 9).map(str), max_size=4)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(keyed, max_size=6), spellings)
+def test_bytes_and_dicts_have_the_same_keys_whichever_spelling(
+    rows: list[dict[str, object]], names: tuple[str, ...]
+) -> None:
+    found = codec.key_reader(*names)(codec.encode(rows))
+    assert found == [codec.key_of(row, names) for row in rows]
+    for row, key in zip(rows, found, strict=True):
+        held = [row[name] for name in names if row.get(name) is not None]
+        assert key == (codec.plain_key(held[0]) if held else None)
+
+
+cursors = st.text(min_size=1, max_size=20) | st.integers(1) | st.integers(2**64, 2**90)
+
+
+@settings(deadline=None, max_examples=300)
+@given(records, cursors, st.sampled_from([(), ("id",)]), st.booleans())
+def test_a_frame_gives_its_records_and_its_cursor(
+    rows: list[dict[str, object]], cursor: str | int, names: tuple[str, ...], first: bool
+) -> None:
+    paging = {"pagination": {"per_page": 500, "next_cursor": cursor}}
+    frame = {**paging, "data": rows} if first else {"data": rows, **paging}
+    array, found = codec.read_frame(codec.encode(frame), names)
+    assert codec.items_of(array) == rows
+    assert found == cursor
+
+
+@settings(deadline=None, max_examples=300)
+@given(bodies, st.sampled_from([(), ("id",), ("id", "old")]))
+def test_any_bytes_give_a_frame_or_a_decode_error(body: bytes, names: tuple[str, ...]) -> None:
+    for wrapped in (body, b'{"data":' + body + b"}", b'{"data":[],"pagination":' + body + b"}"):
+        try:
+            array, _ = codec.read_frame(wrapped, names)
+        except DecodeError:
+            continue
+        assert array[:1] + array[-1:] == b"[]"

@@ -10,6 +10,7 @@ from support.paging_server import PROVEN, UNPROVEN, PagingServer, Reading, read
 from kb4_async.protocol.asks import Verify
 from kb4_async.protocol.codec import Key
 from kb4_async.protocol.paging import NumberedListing
+from kb4_async.protocol.reader import Reader
 
 many = settings(deadline=None, max_examples=400)
 sizes = st.integers(3, 7)
@@ -129,7 +130,8 @@ def test_one_change_after_the_end_is_known_loses_nothing(
     rows = Rows.of(length)
     wait = [later]
 
-    def when_the_end_is_known(machine: NumberedListing) -> None:
+    def when_the_end_is_known(machine: Reader) -> None:
+        assert isinstance(machine, NumberedListing)
         if machine.search.end is not None and wait[0] >= 0:
             wait[0] -= 1
             if wait[0] < 0:

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kb4_async.errors import ConfigurationError
+from kb4_async.protocol.cursors import Cursor
 from kb4_async.protocol.drift import Edge
 from kb4_async.protocol.token import Identity, Place, read_token, write_token
 
@@ -33,8 +34,13 @@ edges = st.sets(st.integers(-(2**64), 2**64) | st.integers(0, 2**200), max_size=
 @st.composite
 def places(draw: st.DrawFn) -> Place:
     known = draw(edges)
+    anchor = draw(st.none() | st.builds(Cursor, st.text(), st.booleans()))
     return Place(
         number=draw(st.integers(1, 10**6)),
+        mode="number" if anchor is None else "cursor",
+        anchor=anchor,
+        blind=draw(st.booleans()),
+        cut=draw(st.integers(0, 500)),
         lo=draw(numbers),
         hi=draw(st.none() | numbers),
         full_seen=draw(st.booleans()),
@@ -44,7 +50,9 @@ def places(draw: st.DrawFn) -> Place:
         edges_known=len(known),
         moved=draw(st.booleans()),
         last=draw(st.none() | st.tuples(keys, keys, st.integers(1, 500))),
-        end_reason=draw(st.sampled_from([None, "count_met", "short_page", "max_items"])),
+        end_reason=draw(
+            st.sampled_from([None, "count_met", "short_page", "cursor_absent", "max_items"])
+        ),
     )
 
 

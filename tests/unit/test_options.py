@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kb4_async.errors import ConfigurationError
-from kb4_async.options import CAP, ClientOptions, Limits, Retry, Timeout, Window
+from kb4_async.options import CAP, ClientOptions, Limits, Paging, Retry, Timeout, Window
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,8 @@ from kb4_async.options import CAP, ClientOptions, Limits, Retry, Timeout, Window
         ("4/1s", Window(4, 1.0)),
         ("100/2m", Window(100, 120.0)),
         ("2000/24h", Window(2000, 86400.0)),
+        ("2000/1d", Window(2000, 86400.0)),
+        ("3/0.5d", Window(3, 43200.0)),
         ("1/0.5s", Window(1, 0.5)),
         (" 4 / 1 s ", Window(4, 1.0)),
     ],
@@ -56,6 +58,40 @@ def test_a_window_that_admits_nothing_or_everything_is_refused(
 def test_the_cap_is_a_thousand_requests_in_any_minute() -> None:
     assert Window(1000, 60.0) == CAP
     assert Limits().stack == (CAP,)
+
+
+def test_the_published_limits_are_four_a_second_fifty_a_minute_and_the_seats_a_day() -> None:
+    limits = Limits.published(licensed_users=500)
+    assert limits.windows == (Window(4, 1.0), Window(50, 60.0), Window(2500, 86400.0))
+    assert limits.stack == (Window(4, 1.0), Window(50, 60.0), CAP, Window(2500, 86400.0))
+    assert limits == Limits.of("4/1s", "50/60s", "2500/1d")
+
+
+@pytest.mark.parametrize(("seats", "a_day"), [(0, 2000), (1, 2001), (10**6, 1_002_000)])
+def test_each_licensed_user_is_one_request_a_day_more(seats: int, a_day: int) -> None:
+    assert Limits.published(licensed_users=seats).windows[-1] == Window(a_day, 86400.0)
+
+
+def test_the_published_limits_take_a_lag_of_their_own() -> None:
+    assert Limits.published(licensed_users=1).max_lag == 30.0
+    assert Limits.published(licensed_users=1, max_lag=5.0).max_lag == 5.0
+
+
+def test_fewer_than_no_licensed_users_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="0 or more, not -1"):
+        Limits.published(licensed_users=-1)
+
+
+@pytest.mark.parametrize("paging", ["auto", "number", "cursor"])
+def test_a_listing_is_paged_as_told(paging: Paging) -> None:
+    assert ClientOptions(paging=paging).paging == paging
+    assert ClientOptions().paging == "auto"
+
+
+@pytest.mark.parametrize("paging", ["", "page", "Auto", "cursors", None, True, 1])
+def test_a_way_of_paging_that_is_none_is_refused_and_the_ways_named(paging: Paging) -> None:
+    with pytest.raises(ConfigurationError, match="'auto', 'number' or 'cursor'"):
+        ClientOptions(paging=paging)
 
 
 windows = st.builds(Window, st.integers(1, 10**6), st.floats(0.01, 1e6))

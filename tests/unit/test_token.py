@@ -6,6 +6,7 @@ import pytest
 
 from kb4_async.errors import CheckpointMismatchError, ConfigurationError
 from kb4_async.protocol import codec
+from kb4_async.protocol.cursors import Cursor
 from kb4_async.protocol.token import Identity, Place, read_token, write_token
 
 IDENTITY = Identity("members", {"group_id": 789}, {"status": "active"}, 500)
@@ -32,6 +33,12 @@ PLACE = Place(
         replace(PLACE, edges=[], edges_known=0, last=("a\u00e9", "b", 3), blind=True),
         replace(PLACE, last=(None, None, 2)),
         Place(rows=20_000, size=500, end_reason="short_page"),
+        Place(rows=20_000, size=500, end_reason="cursor_absent"),
+        replace(PLACE, cut=17),
+        Place(number=7, mode="cursor", anchor=Cursor("abc"), size=500, rows=3000, blind=True),
+        Place(number=2, mode="cursor", anchor=Cursor("cursor=a%26b&x=", link=True), size=500),
+        Place(number=2, mode="cursor", anchor=Cursor(str(2**80)), size=500, cut=3),
+        Place(mode="cursor", size=500),
     ],
 )
 def test_a_place_is_read_as_it_was_written(place: Place) -> None:
@@ -107,6 +114,54 @@ def packed(state: object) -> str:
 def test_what_is_no_token_is_refused(token: str) -> None:
     with pytest.raises(ConfigurationError, match="not a resume token"):
         read_token(token, IDENTITY)
+
+
+def changed(**changes: object) -> str:
+    """A token of the right version whose place was changed."""
+    place = replace(PLACE, mode="cursor", anchor=Cursor("abc"))
+    token = write_token(IDENTITY, place).removeprefix("kb4.")
+    state = codec.decode(zlib.decompress(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))))
+    return packed({**state, **changes})
+
+
+def test_a_token_that_is_unpacked_and_packed_again_is_one() -> None:
+    assert read_token(changed(), IDENTITY).anchor == Cursor("abc")
+    assert read_token(changed(number=9), IDENTITY).number == 9
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"anchor": None},
+        {"anchor": []},
+        {"anchor": ["abc"]},
+        {"anchor": 7},
+        {"mode": "page"},
+        {"mode": None},
+        {"number": 0},
+        {"number": "x"},
+        {"rows": -1},
+        {"size": -1},
+        {"size": 501},
+        {"edges": [1]},
+        {"edges": ["x", "y"]},
+        {"last": [1, 2]},
+        {"cut": None},
+        {"end": "done"},
+    ],
+)
+def test_a_place_that_nobody_here_writes_is_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(ConfigurationError, match="not a resume token"):
+        read_token(changed(**changes), IDENTITY)
+
+
+@pytest.mark.parametrize("name", ["anchor", "mode", "number", "edges", "last", "cut", "blind"])
+def test_a_place_that_lacks_something_is_refused(name: str) -> None:
+    token = changed().removeprefix("kb4.")
+    state = codec.decode(zlib.decompress(base64.urlsafe_b64decode(token)))
+    del state[name]
+    with pytest.raises(ConfigurationError, match="not a resume token"):
+        read_token(packed(state), IDENTITY)
 
 
 @pytest.mark.parametrize("keep", [5, 20, 60, -1])

@@ -58,7 +58,7 @@ class CursorListing(Reader):
         self.failed: int | None = None
         self.ending: IncompleteListingError | IncompleteReason | None = None
         self.first_rows: int | None = None
-        self.proving = False
+        self.proving = self.unproved = False
         self.empty = 0
         #: Edges of the page before the position, and of all pages of this reading.
         self.previous: Edges | None = place.last
@@ -75,6 +75,7 @@ class CursorListing(Reader):
         if place.moved and self.end_reason is None:
             self.unquiet = True
             self.read_again()
+        self.finish_reading()
 
     # -- what to ask ------------------------------------------------------------------------------
 
@@ -152,9 +153,10 @@ class CursorListing(Reader):
         elif shown is None or shown == NO_CURSOR:
             self.last = number - 1
             stated = shown == NO_CURSOR and self.first_rows == 1
+            self.unproved = not (stated or self.shows())
             most = self.setup.max_items
             enough = most is not None and self.rows + (self.first_rows or 0) >= most
-            self.proving = not (stated or enough or self.shows() or self.count_met(ahead=True))
+            self.proving = self.unproved and not (enough or self.count_met(ahead=True))
         else:
             habits.showing.add(self.setup.resource)
             habits.modes[self.setup.resource] = "cursor"
@@ -182,14 +184,12 @@ class CursorListing(Reader):
 
     def saw_proof(self, rows: int, per_page: int, shown: Shown) -> None:
         """Page 1, asked again in two pieces: does the server show a cursor now?"""
-        self.proving = False
+        self.proving = self.unproved = False
         if isinstance(shown, Cursor) and shown != NO_CURSOR:
             self.setup.habits.showing.add(
                 USERS.resource if self.first_rows == 1 else self.setup.resource
             )
-        elif not (
-            self.setup.doubtful is not None and rows > per_page
-        ):  # an answer that is never cut is whole
+        elif self.setup.doubtful is None or rows <= per_page:  # an uncut answer is whole
             self.unproven()
         self.finish_reading()
 
@@ -224,7 +224,7 @@ class CursorListing(Reader):
     def refused(self, ask: Ask, error: KB4Error) -> bool:
         """Take in that the server does not know cursors, or not this one any more."""
         if ask.turn == self.turn and ask.purpose == "proof" and isinstance(error, APIError):
-            self.proving = False
+            self.proving = self.unproved = False
             self.unproven()
             return True
         if not is_refusal(error):
@@ -238,6 +238,7 @@ class CursorListing(Reader):
             self.read_again()
             return True
         if ask.number == 1 and self.setup.auto and self.first_error is None:
+            self.setup.habits.modes.pop(self.setup.resource, None)
             self.change = Change(error)
             return True
         return False
@@ -280,12 +281,15 @@ class CursorListing(Reader):
             self.end_reason = "max_items"
             return
         waiting = self.proving or self.ending is not None or self.change is not None
-        if waiting or self.last is None or self.position <= self.last:
+        if waiting or not self.anchored or self.last is None or self.position <= self.last:
             return
         if self.short_of_count():
             return
-        if self.moved or (self.setup.verify == "full" and self.reading == 1 and self.rows):
+        if self.moved or (self.once_more and self.rows):
             self.read_again()
+            return
+        if self.unproved and not self.count_met():
+            self.proving = True
             return
         if 0 < self.setup.server_limit == self.rows:
             self.ending = "server_limit"
@@ -316,7 +320,7 @@ class CursorListing(Reader):
     def place(self) -> Place:
         """The place behind what was delivered so far; it can be proven again from there."""
         delivery = self.delivery
-        again = self.reading > 1 or self.moved
+        again = self.reading > 1 or self.moved or delivery.redoing
         cut = 0 if again else delivery.cut
         behind = bool(cut) and delivery.cut_behind
         number = 1 if again else self.position - behind

@@ -62,7 +62,7 @@ def shown_cursor(
     """
     for value in (given, *(headers.get(name) for name in HEADERS)):
         if isinstance(value, int | str) and not isinstance(value, bool) and value != "":
-            return Cursor(str(value))
+            return Cursor(str(value)) if is_text(str(value)) else unsendable()
     target = next(next_links(headers.get("link", "")), None)
     if target is not None:
         return link_cursor(target, url)
@@ -92,10 +92,30 @@ def link_cursor(target: str, url: str) -> Cursor | IncompleteListingError | None
     names = {name for name, _ in query}
     if not query or ("page" in names and "cursor" not in names):
         return None
+    if not is_text(there.query):
+        return unsendable()
     if not same:
         return foreign(f"{there.scheme}://{there.hostname}")
     # The path stays the listing's own, so that a link leads nowhere else on the origin either.
     return Cursor(there.query, link=True)
+
+
+def is_text(value: str) -> bool:
+    """Whether a cursor can be sent at all: JSON can hold halves of characters."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def unsendable() -> IncompleteListingError:
+    """The error of a cursor that no request can carry."""
+    return IncompleteListingError(
+        "The server's cursor for the next page is not text that can be sent back: report it to "
+        "KnowBe4.",
+        reason="no_proof",
+    )
 
 
 def origin_of(url: SplitResult) -> tuple[str, str | None, int | None]:

@@ -41,11 +41,18 @@ class Delivery:
         self.blind = place.blind or (place.rows > 0 and not place.edges_known)
         self.cut = place.cut
         self.cut_behind = False
+        #: Records that had been delivered when the listing was begun again and are not passed yet.
+        self.redo = 0
 
     @property
     def full(self) -> bool:
         """Everything that was asked for was delivered."""
         return self.max_items is not None and self.rows >= self.max_items
+
+    @property
+    def redoing(self) -> bool:
+        """Pages that were delivered already are passed again."""
+        return self.redo > 0
 
     @property
     def repeatable(self) -> bool:
@@ -83,6 +90,7 @@ class Delivery:
         kept = keys if keep is None else [keys[index] for index in keep]
         self.index.add(kept, again=again)
         self.rows += len(kept)
+        self.redo = max(0, self.redo - len(keys))
         return keep
 
     def anchored(self, keys: Sequence[Key], before: Edges | None) -> bool:
@@ -128,6 +136,7 @@ class Delivery:
         if not self.repeatable:
             raise incomplete("no_proof", self.rows, page)
         self.turn += 1
+        self.cut, self.redo = 0, self.rows
 
     def edges(self, *, again: bool) -> Sequence[Edge]:
         """The edges of delivered pages for a place.

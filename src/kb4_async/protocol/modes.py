@@ -31,7 +31,9 @@ def begin(
         IncompleteListingError: The place can neither be proven again nor left.
     """
     if kind == "one_answer":
-        return OneAnswer(setup, place or Place(size=setup.per_page))
+        if place is None or (place.number == 1 and not place.moved):
+            return OneAnswer(setup, place or Place(size=setup.per_page))
+        setup = in_pages(setup)
     if place is not None and place.end_reason is None and place.number > 1:
         by_cursor = place.mode == "cursor"
     else:
@@ -41,13 +43,19 @@ def begin(
     return (CursorListing if by_cursor else NumberedListing)(setup, place)
 
 
+def in_pages(setup: Setup) -> Setup:
+    """The same listing of one answer, where the answer was no more than a page."""
+    return replace(setup, doubtful=frozenset(), server_limit=0)
+
+
 def changed(reader: Reader) -> Reader:
     """The reader that takes over, if the listing has to be paged the other way; else the same.
 
     Raises:
         IncompleteListingError: It would have to be read again, but what was delivered is not known.
     """
-    change, setup = reader.change, reader.setup
+    change = reader.change
+    setup = in_pages(reader.setup) if isinstance(reader, OneAnswer) else reader.setup
     if change is None:
         return reader
     successor: Reader
@@ -57,8 +65,6 @@ def changed(reader: Reader) -> Reader:
     else:
         # Whatever was delivered by the one way is told again by its key in the other.
         reader.delivery.begin_again(reader.position)
-        if isinstance(reader, OneAnswer):
-            setup = replace(setup, doubtful=frozenset(), server_limit=0)
         other = CursorListing if isinstance(reader, NumberedListing) else NumberedListing
         successor = other(setup, Place(size=reader.size), reader.delivery)
     successor.first_error = change.error

@@ -80,7 +80,8 @@ class OneAnswer(Reader):
 
     def place(self) -> Place:
         """Before or behind the one answer; or within it, where ``max_items`` cut it."""
-        cut = self.rows if self.over_limit else self.delivery.cut
-        if self.end_reason is not None and not cut:
+        if self.end_reason == "short_page":
             return self.done()
+        taken = self.over_limit or self.end_reason is not None
+        cut = self.rows if taken else self.delivery.cut
         return Place(rows=self.rows, cut=cut, size=self.size)

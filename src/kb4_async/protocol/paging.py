@@ -41,7 +41,6 @@ class NumberedListing(Reader):
     ) -> None:
         place = place or Place(size=setup.per_page)
         super().__init__(setup, place, delivery)
-        #: The search for the end of the present reading.
         self.search = self.new_search(lo=place.lo, full_seen=place.full_seen)
         if place.hi is not None:
             self.search.hints = [place.hi]  # it was empty when the token was written
@@ -53,8 +52,7 @@ class NumberedListing(Reader):
             known = setup.habits.modes.get(setup.resource) == "number", setup.habits.numbers
             self.unknown = [page for page in (1, 2) if not known[page - 1]]
         self.bad_link: IncompleteListingError | None = None
-        #: Edges of this reading's pages: the page before, all seen, and those asked again at its
-        #: end.
+        #: Edges of this reading's pages: the page before, all seen, those to be asked again.
         self.previous: Edges | None = place.last
         self.previous_keys: frozenset[Key] = frozenset()
         self.seen: dict[Edges, int] = {}
@@ -175,8 +173,7 @@ class NumberedListing(Reader):
             self.position, self.previous = number, None
         else:
             self.previous, self.previous_keys = edges, frozenset(keys)
-            if edges is not None:
-                self.seen[edges] = number
+            self.note(number, len(keys), edges)
         if edges is not None:
             self.watch.tails[number] = edges
         self.finish_reading()
@@ -273,8 +270,8 @@ class NumberedListing(Reader):
 
     def begins_again(self, edges: Edges | None) -> bool:
         """Whether page 2 begins like page 1: the server ignores page numbers."""
-        first = next((edge for edge, number in self.seen.items() if number == 1), None)
-        if edges is None or first is None or edges[0] != first[0]:
+        first = next((edge for edge, number in self.seen.items() if number == 1), (None,))
+        if edges is None or edges[0] != first[0]:
             return False
         doubtful = self.setup.doubtful
         whole = doubtful is not None and self.first_rows not in doubtful
@@ -329,11 +326,11 @@ class NumberedListing(Reader):
             self.end_reason = "max_items"
             return
         if self.claimed and self.position > self.claimed:
-            if self.rows == self.count and self.setup.verify == "full" and self.reading == 1:
-                self.read_again()
+            if self.rows == self.count and not self.once_more:
+                self.end_reason = "count_met"
                 return
             if self.rows == self.count:
-                self.end_reason = "count_met"
+                self.read_again()
                 return
             # More or fewer than the count says: it proves nothing, the end must be found.
             self.count = None
@@ -342,16 +339,14 @@ class NumberedListing(Reader):
             return
         if self.short_of_count():
             return
-        verify = self.setup.verify
-        again_anyway = self.moved or (verify == "full" and self.reading == 1)
-        if again_anyway or end <= 1 or verify == "none" or partial:
+        if self.moved or self.once_more or end <= 1 or partial or self.setup.verify == "none":
             self.end_reading()
-            return
-        self.watch.begin(end, self.size)
+        else:
+            self.watch.begin(end, self.size)
 
     def end_reading(self) -> None:
         """Decide whether the reading proves that everything was read."""
-        if self.moved or (self.setup.verify == "full" and self.reading == 1 and self.search.lo):
+        if self.moved or (self.once_more and self.search.lo):
             self.read_again()
             return
         reason = self.search.reason
@@ -383,7 +378,7 @@ class NumberedListing(Reader):
     def place(self) -> Place:
         """The place behind what was delivered so far; it can be proven again from there."""
         search, delivery = self.search, self.delivery
-        again = self.reading > 1 or self.moved
+        again = self.reading > 1 or self.moved or delivery.redoing
         cut = 0 if again else delivery.cut
         behind = bool(cut) and delivery.cut_behind
         last = self.before_cut if behind else self.previous

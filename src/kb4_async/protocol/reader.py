@@ -130,6 +130,11 @@ class Reader(ABC):
         """
         return self.unquiet or (bool(self.shared) and self.shared != self.shared_before)
 
+    @property
+    def once_more(self) -> bool:
+        """Everything is to be read a second time, whether records moved or not."""
+        return self.setup.verify == "full" and self.reading == 1
+
     def begin_quietly(self) -> None:
         """Begin a reading: nothing has moved in it."""
         self.unquiet, self.shared_before, self.shared = False, self.shared, frozenset()

@@ -88,8 +88,9 @@ def worth_looking(end: int, *, full: bool, probed: bool, pressed: bool) -> list[
 
     One page, or two where the last is full. The last page tells what moved since it was first seen;
     page 1 tells of a row deleted there before that, which nothing else would show: the next page
-    begins one row later, and no record comes twice. Up to 3 pages all are read by the time the last
-    one is seen, so that looking at it again would tell nothing that matters.
+    begins one row later, and no record comes twice. The page behind a full last one tells of a row
+    that was pushed there, where it was seen empty too early. Up to 3 pages all are read by the time
+    the last one is seen, so that looking at it again would tell nothing that matters.
 
     Args:
         end: The last page with rows, 2 or more.
@@ -100,7 +101,7 @@ def worth_looking(end: int, *, full: bool, probed: bool, pressed: bool) -> list[
     if not probed:
         return [end, end + 1] if full else [end]
     if end <= MAX_PROBED:
-        return [1, 2] if full else [1]
+        return [1, end + 1 if pressed else 2] if full else [1]
     if full:
-        return [end, end + 1] if pressed else [end, 1]
+        return [end, end + 1 if pressed else 1]
     return [end, 1] if end >= MANY_PAGES else [end]

@@ -177,6 +177,18 @@ async def test_nobody_there_is_3(env: dict[str, str]) -> None:
     assert b"got no whole answer" in err
 
 
+async def test_proxies_of_the_environment_are_used(small: Simulator, env: dict[str, str]) -> None:
+    # A simulator that knows no such key stands in for the proxy: what it answers, it was asked.
+    async with Simulator(generate_account(users=1), api_key="another") as proxy:
+        through = await kb4("list", "groups", **env, http_proxy=proxy.origin)
+        beside = await kb4("list", "groups", **env, http_proxy=proxy.origin, no_proxy="127.0.0.1")
+
+        assert through.code == CREDENTIALS
+        assert len(proxy.log) == 1
+    assert beside.code == COMPLETE
+    assert len(beside.out.splitlines()) == len(small.account.groups)
+
+
 async def test_list_prints_the_lines_an_export_writes(env: dict[str, str], tmp_path: Path) -> None:
     await kb4("export", str(tmp_path), **env)
 

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Annotated, Any, Never, TypeVar
+from urllib.request import getproxies
 
 import typer
 
@@ -69,6 +70,8 @@ def connect(
         base_url=base_url,
         limits=Limits.of(*(limits or ())),
         max_concurrency=max_concurrency,
+        # Only where there are proxies, for it makes aiohttp read ~/.netrc at each request.
+        trust_env=bool(getproxies()),
         on_event=on_event,
     )
 

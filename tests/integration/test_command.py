@@ -210,6 +210,26 @@ async def test_list_prints_the_lines_an_export_writes(env: dict[str, str], tmp_p
         assert sorted(listed.out.splitlines()) == sorted(exported.splitlines())
 
 
+async def test_simulate_pages_as_it_is_told(tmp_path: Path) -> None:
+    words = ("--port", "0", "--users", "20", "--quiet", "--cursors", "header")
+    process = await start("simulate", *words, "--numbers", "refused", "--published-limits")
+    assert process.stdout is not None
+    try:
+        await process.stdout.readline()
+        said = (await process.stdout.readline()).decode()
+        address = said.partition("KB4_BASE_URL=")[2].split()[0]
+        listed = await kb4("list", "users", KB4_BASE_URL=address, KB4_API_KEY="simulated-key")
+    finally:
+        process.terminate()
+        await process.wait()
+
+    assert listed.code == COMPLETE
+    assert len(listed.out.splitlines()) == 20
+    refused = await kb4("simulate", "--numbers", "sideways")
+    assert refused.code == USAGE
+    assert "work, refused, ignored" in refused.err
+
+
 async def test_list_takes_filters_and_parents(small: Simulator, env: dict[str, str]) -> None:
     group = next(g["id"] for g in small.account.groups if g["member_count"])
 

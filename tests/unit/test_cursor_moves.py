@@ -74,6 +74,19 @@ def test_every_token_beside_an_empty_page_leads_to_what_follows_it(
         assert rest.proven
 
 
+@pytest.mark.parametrize("place", [0, 3, 9])
+def test_rows_that_come_while_a_listing_rests_on_an_empty_page_double_none(place: int) -> None:
+    served = keys(23)
+    gaps = frozenset({10})
+    part = by_cursor(CursorServer(served, style="offset", gaps=gaps), kill_after=3)
+    assert part.keys == keys(10), "the third page was empty"
+    served.insert(place, 7 + 3 * place - 1)
+    rest = by_cursor(CursorServer(served, style="offset", gaps=gaps), place=part.places[-1])
+    delivered = part.keys + rest.keys
+    assert len(delivered) == len(set(delivered))
+    assert set(keys(23)) <= set(delivered)
+
+
 @pytest.mark.parametrize("trailing", [False, True])
 @pytest.mark.parametrize("rows", [10, 23])
 def test_resuming_asks_the_page_before_once_more_and_nothing_below(

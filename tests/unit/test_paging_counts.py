@@ -257,3 +257,28 @@ def test_looks_may_be_answered_in_any_order_whatever_comes_behind_the_end(
     # Appended rows are no move: those that were seen come behind the others, in order.
     assert result.keys == keys(len(result.keys))
     assert len(result.keys) >= 5 * pages
+
+
+# -- resuming while pages are passed again --------------------------------------------------------
+
+
+@pytest.mark.parametrize("taken", [2, 3])
+def test_a_record_that_slips_while_pages_are_passed_again_is_not_doubled_by_a_resume(
+    taken: int,
+) -> None:
+    # Page 1 came, page 2 showed that pages are capped at 3, and before page 1 is asked anew one
+    # record comes first: the third of those delivered is now the first of page 2.
+    served = keys(20)
+
+    def once() -> None:
+        if len(server.asked) == 2:
+            served.insert(0, 1)
+
+    server = PagingServer(served, cap=3, change=once)
+    part = read(server, per_page=6, kill_after=taken)
+    assert part.keys[:4] == [*keys(3), 1]
+    rest = read(PagingServer(served, cap=3), per_page=6, place=part.places[-1])
+    delivered = part.keys + rest.keys
+    assert len(delivered) == len(set(delivered))
+    assert set(delivered) == set(served)
+    assert rest.proven

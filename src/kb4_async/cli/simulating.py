@@ -23,20 +23,37 @@ def simulate(
     seed: Annotated[int, typer.Option(help="The same seed makes the same account.")] = 7,
     latency: Annotated[float, typer.Option(help="Seconds each answer takes.", min=0.0)] = 0.05,
     key: Annotated[str, typer.Option(help="The key it accepts; not a secret.")] = "simulated-key",
+    cursors: Annotated[
+        str, typer.Option(help="How it shows cursors: none, envelope, header or link.")
+    ] = "none",
+    numbers: Annotated[
+        str, typer.Option(help="What it does with page numbers: work, refused or ignored.")
+    ] = "work",
+    published: Annotated[
+        bool, typer.Option("--published-limits", help="Enforce KnowBe4's published limits.")
+    ] = False,
     quiet: Annotated[bool, typer.Option(help="Print no requests.")] = False,
 ) -> None:
     """Serve a simulated KnowBe4 account on this machine, until Ctrl-C."""
 
     async def work() -> None:
         from kb4_async.testing import (  # noqa: PLC0415  # not needed by the other commands
+            Limit,
+            PagingRules,
             Simulator,
             generate_account,
+            published_limits,
         )
 
+        check("--cursors", cursors, ("none", "envelope", "header", "link"))
+        check("--numbers", numbers, ("work", "refused", "ignored"))
         account = generate_account(seed, users=users, groups=groups)
+        limits = published_limits(users) if published else (Limit(1000, 60.0),)
         simulator = Simulator(
             account,
             api_key=key,
+            paging=PagingRules(cursors=cursors, numbers=numbers),  # type: ignore[arg-type]
+            limits=limits,
             latency=latency,
             port=port,
             on_answer=None if quiet else lambda entry: print(entry.line, file=sys.stderr),
@@ -55,6 +72,17 @@ def simulate(
             await simulator.stop()
 
     run(work, interrupted="The simulator has stopped.")
+
+
+def check(option: str, value: str, choices: tuple[str, ...]) -> None:
+    """Refuse what the simulator does not know.
+
+    Raises:
+        ConfigurationError: It is none of the choices.
+    """
+    if value not in choices:
+        msg = f"{option} is one of {', '.join(choices)}, not {value!r}."
+        raise ConfigurationError(msg)
 
 
 def demo(

@@ -63,7 +63,8 @@ class CursorListing(Reader):
         #: Edges of the page before the position, and of all pages of this reading.
         self.previous: Edges | None = place.last
         self.previous_keys: frozenset[Key] = frozenset()
-        self.before_cut: Edges | None = None
+        #: The last page with records that was delivered, and the one before it.
+        self.rest = self.rest_before = (self.position - 1, place.last)
         self.seen: set[Edges] = set()
         self.anchored = self.position == 1
         if place.anchor is not None:
@@ -206,18 +207,17 @@ class CursorListing(Reader):
     def saw_anchor(self, keys: Sequence[Key], shown: Shown) -> None:
         """The page before the place of resuming: did it move meanwhile?"""
         self.anchored = True
-        # Without edges it was an empty page, whose cursor led on.
-        stands = not keys if self.previous is None else in_place(self.previous, keys, self.size)
-        if not stands:
+        if not in_place(self.previous, keys, self.size):
             self.unquiet = True
             self.read_again()
             return
         self.first_rows = len(keys)
         if self.delivery.anchored(keys, self.previous):
             self.position, self.previous = self.position - 1, None
+            self.delivery.redo = self.rows  # what lies before that page is not known here
             self.arrived = self.position - 1
             return
-        self.previous, self.previous_keys = edges_of(keys), frozenset(keys)
+        self.previous_keys = frozenset(keys)
         self.follow(self.position, shown)
         self.finish_reading()
 
@@ -253,13 +253,14 @@ class CursorListing(Reader):
             raise self.incomplete("page_repeated")
         self.shared |= overlap(self.previous_keys, keys)
         keep = self.delivery.choose(keys, self.previous_keys)
-        self.before_cut = self.previous
-        self.previous = edges
         if keys:
+            # An empty page is nothing to rest on: rows may move past it unseen.
+            self.rest_before, self.rest = self.rest, (self.position, edges)
             self.previous_keys = frozenset(keys)
         if edges is not None:
             self.seen.add(edges)
-        self.cursors.pop(self.position - 2, None)
+        kept = self.rest_before[0]
+        self.cursors = {page: cursor for page, cursor in self.cursors.items() if page >= kept}
         self.position += 1
         self.finish_reading()
         return keep
@@ -313,7 +314,8 @@ class CursorListing(Reader):
         self.position, self.arrived, self.last = 1, 0, None
         self.cursors, self.asked = {1: self.first}, {self.first}
         self.empty = 0
-        self.previous, self.previous_keys, self.seen = None, frozenset(), set()
+        self.previous_keys, self.seen = frozenset(), set()
+        self.rest = self.rest_before = (0, None)
 
     # -- where to go on ---------------------------------------------------------------------------
 
@@ -323,18 +325,18 @@ class CursorListing(Reader):
         again = self.reading > 1 or self.moved or delivery.redoing
         cut = 0 if again else delivery.cut
         behind = bool(cut) and delivery.cut_behind
-        number = 1 if again else self.position - behind
+        rest, last = (0, None) if again else self.rest_before if behind else self.rest
         edges = delivery.edges(again=again)
         return Place(
             mode="cursor",
-            number=number,
-            anchor=self.cursors.get(number - 1),
+            number=rest + 1,
+            anchor=self.cursors.get(rest),
             cut=cut,
             size=self.size,
             rows=self.rows,
             edges=edges,
             edges_known=len(edges),
             moved=again and self.rows > 0,
-            last=None if again else (self.before_cut if behind else self.previous),
+            last=last,
             blind=not delivery.repeatable,
         )

@@ -41,7 +41,7 @@ class Delivery:
         self.blind = place.blind or (place.rows > 0 and not place.edges_known)
         self.cut = place.cut
         self.cut_behind = False
-        #: Records that had been delivered when the listing was begun again and are not passed yet.
+        #: Records delivered before the listing was begun again that did not come again yet.
         self.redo = 0
 
     @property
@@ -75,6 +75,8 @@ class Delivery:
         Returns:
             Their indexes; None for all.
         """
+        if not keys:
+            return None
         # The rest of a page that max_items had cut: what was delivered of it is known by its edges.
         again = self.turn > 1 or bool(self.cut and self.index.edges)
         keep = self.index.fresh(keys, neighbours=neighbours, again=again)
@@ -90,7 +92,7 @@ class Delivery:
         kept = keys if keep is None else [keys[index] for index in keep]
         self.index.add(kept, again=again)
         self.rows += len(kept)
-        self.redo = max(0, self.redo - len(keys))
+        self.redo = max(0, self.redo - (len(keys) - len(kept)))
         return keep
 
     def anchored(self, keys: Sequence[Key], before: Edges | None) -> bool:

@@ -5,8 +5,8 @@ page in order and looks at one or two pages again; if they moved meanwhile, or t
 pages share a record, rows moved between pages, and the listing is read again, keeping each key once
 (``drift.py``), until a reading is quiet.
 
-What escapes: a deletion inside the highest page read so far, before the last page was first seen,
-unless that page is looked at; and changes ahead of the last page that cancel out (one row deleted
+What escapes: before the last page was first seen, a deletion inside the highest page read so far or
+a neighbour read before it, unless that page is looked at; and changes ahead of the last page that cancel out (one row deleted
 and another inserted). ``verify="full"`` reads everything twice.
 """
 

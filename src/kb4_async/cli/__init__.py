@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 
@@ -20,6 +21,10 @@ def main() -> None:
             f"kb4 needs {error.name}, which is part of an extra: pip install 'kb4-async[cli]'\n"
         )
         raise SystemExit(2) from None
+    # Warnings are told by the progress view; without a handler logging would tell them again.
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.ERROR)
+    logging.getLogger("kb4_async").addHandler(handler)
     from kb4_async.cli.app import app  # noqa: PLC0415  # needs the extra
 
     app()

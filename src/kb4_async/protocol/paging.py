@@ -6,8 +6,8 @@ pages share a record, rows moved between pages, and the listing is read again, k
 (``drift.py``), until a reading is quiet.
 
 What escapes: before the last page was first seen, a deletion inside the highest page read so far or
-a neighbour read before it, unless that page is looked at; and changes ahead of the last page that cancel out (one row deleted
-and another inserted). ``verify="full"`` reads everything twice.
+a neighbour read before it, unless that page is looked at; and changes ahead of the last page that
+cancel out (one deletion, one insertion). ``verify="full"`` reads everything twice.
 """
 
 from __future__ import annotations

@@ -263,6 +263,48 @@ class TestLies:
         assert (gap.scope, gap.error) == ({"group_id": group["id"]}, "NotFoundError")
         assert all(e.complete for name, e in report.resources.items() if name != "members")
 
+    async def test_a_group_that_counts_nobody_is_told_when_the_users_say_otherwise(
+        self, small: Account, tmp_path: Path
+    ) -> None:
+        group = max(small.groups, key=lambda group: group["member_count"])
+        small.groups.update(group["id"], member_count=0)
+        async with Simulator(small) as sim, client(sim) as kb:
+            report = await export_account(kb, tmp_path, members="derived")
+
+        members = report.resources["members"]
+        (told,) = members.differences
+        assert (told.counted, told.arrived) == (0, group["member_count"])
+        assert members.complete
+        assert members.rows == sum(map(len, small.members.values()))
+
+    async def test_requests_for_what_was_not_chosen_are_counted_too(
+        self, small: Account, tmp_path: Path
+    ) -> None:
+        async with Simulator(small) as sim, client(sim) as kb:
+            report = await export_account(kb, tmp_path, resources=["members"])
+
+        assert report.requests == len(sim.log)
+        assert report.other_requests == len(sim.requests("account")) + len(sim.requests("groups"))
+
+    async def test_an_answer_that_is_not_http_puts_no_record_into_a_message(
+        self, small: Account, tmp_path: Path
+    ) -> None:
+        async with Simulator(small) as sim, client(sim) as kb:
+            sim.faults.add(Fault.wrong_length(-5), path="users", times=None)
+            report = await export_account(kb, tmp_path, resources=["users"])
+
+        assert not report.complete
+        manifest = (tmp_path / "manifest.json").read_text(encoding="utf-8")
+        assert "example.test" not in manifest.partition('"resources": {')[2]
+
+    async def test_a_destination_that_never_saw_an_account_takes_any(
+        self, small: Account, tmp_path: Path
+    ) -> None:
+        async with Simulator(small) as lost, client(lost) as kb:
+            lost.faults.add(Fault.reset(), times=None)
+            assert not (await export_account(kb, tmp_path)).complete
+        assert (await self.run(small, tmp_path)).complete
+
 
 class TestCursorsThatMislead:
     async def test_a_link_to_another_host_is_an_error_and_the_key_goes_nowhere(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -40,7 +39,7 @@ MembersMode = Annotated[
 
 
 def export(
-    dest: Annotated[Path, typer.Argument(help="A folder of its own; made if it does not exist.")],
+    dest: Annotated[str, typer.Argument(help="A folder of its own; made if it does not exist.")],
     resource: Resources = None,
     members: MembersMode = "fetched",
     verify: Annotated[

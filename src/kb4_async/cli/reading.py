@@ -232,9 +232,9 @@ def doctor(region: Region = None, base_url: BaseUrl = None, json: Json = False) 
             print_bytes(to_json({"healthy": found.healthy, "checks": checks}))
         else:
             for check in found.checks:
-                print(f"{check.state:<8} {check.name:<8} {check.detail}")
-                if check.advice:
-                    print(f"{'':<17} -> {check.advice}")
+                advice = f"{'':<17} -> {check.advice}\n" if check.advice else ""
+                line = f"{check.state:<8} {check.name:<8} {check.detail}\n"
+                print_bytes((line + advice).encode())
         return COMPLETE if found.error is None else exit_code(found.error)
 
     raise typer.Exit(run(work))

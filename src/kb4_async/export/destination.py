@@ -34,6 +34,9 @@ def inspect_destination(
         ConfigurationError: It is no folder, cannot be written, holds a complete export, or files
             that no export of this library wrote.
     """
+    if not os.fspath(destination).strip():
+        msg = "The destination is empty (an unset variable?): name a folder of its own."
+        raise ConfigurationError(msg)
     folder = Path(destination).expanduser().absolute()
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     if not existing.is_dir():
@@ -68,8 +71,8 @@ def check_same_account(
     Raises:
         ConfigurationError: The earlier export is of another account; the message names how.
     """
-    if manifest is None:
-        return
+    if manifest is None or not any(manifest["account"].get(n) for n in ("name", "domains")):
+        return  # no account was ever seen there
     for name in ("origin", "name", "domains"):
         theirs, ours = manifest["account"].get(name), account.get(name)
         if theirs is None or ours is None:

@@ -115,6 +115,8 @@ class ExportReport:
         parameters: What was asked for.
         resources: One entry a resource, by name.
         started: UTC, ISO 8601.
+        other_requests: Attempts made for what is not among the resources: the account, and parents
+            read for their children's sake.
         finished: UTC, ISO 8601; None while it runs.
         seconds: Time it took.
     """
@@ -124,6 +126,7 @@ class ExportReport:
     parameters: dict[str, Any]
     resources: dict[str, ResourceReport]
     started: str
+    other_requests: int = 0
     finished: str | None = None
     seconds: float = 0.0
 
@@ -140,7 +143,7 @@ class ExportReport:
     @property
     def requests(self) -> int:
         """Attempts made in all."""
-        return sum(r.requests for r in self.resources.values())
+        return self.other_requests + sum(r.requests for r in self.resources.values())
 
     def to_json(self) -> dict[str, Any]:
         """The manifest."""

@@ -105,7 +105,10 @@ async def derive_members(board: Board, spool: UserSpool, verify: Verify, step: S
         for group in groups:
             if group.id not in derived:
                 # A count of 0 would not be asked for, but the users say otherwise.
-                yield group if group.count or not spool.counts[group.id] else uncounted(group)
+                lies = group.count == 0 and spool.counts[group.id] > 0
+                if lies:
+                    step.compare({"group_id": group.id}, 0, spool.counts[group.id])
+                yield uncounted(group) if lies else group
 
     await read_children(differing(), members_of(step, verify), step, None)
     step.report.expected = sum(group.count or 0 for group in groups)

@@ -36,7 +36,7 @@ from kb4_async.protocol.page import Page
 from kb4_async.records import Account
 from kb4_async.reporting.base import check_verify
 from kb4_async.reporting.client import ReportingClient
-from kb4_async.runtime.engine import tell
+from kb4_async.runtime.engine import Tally, tell
 from kb4_async.sinks import JsonLinesSink, SinkFactory
 
 
@@ -131,6 +131,8 @@ class Run:
         # What others are read by is read too, written or not.
         needed = dict.fromkeys((*names, *(NEEDS[name] for name in names if name in NEEDS)))
         self.steps = {name: Step(name, kb, observer) for name in needed}
+        account = self.steps.get("account")
+        self.account_tally = account.tally if account else Tally()
         self.identity: dict[str, Any] = {
             "name": None,
             "domains": None,
@@ -142,9 +144,8 @@ class Run:
 
     async def read_account(self) -> Page[Account] | KB4Error:
         """Learn whose account it is, before anything is touched."""
-        step = self.steps.get("account")
         try:
-            page = await self.kb.account.page(step.tally if step else None)
+            page = await self.kb.account.page(self.account_tally)
         except AuthenticationError:
             raise
         except KB4Error as error:
@@ -248,6 +249,10 @@ class Run:
             if not report.complete and not report.gaps:
                 message = "The export was interrupted before this resource was complete."
                 report.gaps.append(Gap({}, "Interrupted", message))
+        others = [step for name, step in self.steps.items() if name not in self.names]
+        self.report.other_requests = sum(step.tally.requests for step in others)
+        if "account" not in self.steps:
+            self.report.other_requests += self.account_tally.requests
         self.report.finished = now()
         self.report.seconds = asyncio.get_running_loop().time() - self.began
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -220,7 +221,7 @@ class Engine:
 
     def refusal(self, request: Request, answer: Answer) -> Refusal:
         """An answer other than 200, for its message."""
-        location = answer.headers.get("location", "").partition("?")[0]
+        location = re.sub(r"//[^/@]*@", "//", answer.headers.get("location", "").partition("?")[0])
         return Refusal(
             answer.status,
             f"{request.method} {request.path} at {self.transport.base_url}",

@@ -161,6 +161,8 @@ def plain(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def describe(error: BaseException) -> str:
-    """A transport error in one line; aiohttp's are often empty."""
+    """A transport error in one line; aiohttp's are often empty, or hold what the server sent."""
+    if isinstance(error, aiohttp.ClientResponseError):
+        return f"{type(error).__name__}: the answer is not HTTP"  # its text would hold records
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

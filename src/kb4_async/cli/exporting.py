@@ -29,12 +29,16 @@ Resources = Annotated[
     list[str] | None,
     typer.Option(
         "--resource",
-        help=f"Export only this; repeatable: {', '.join(DEFAULT_RESOURCES)}; "
+        help=f"Only this; repeatable: {', '.join(DEFAULT_RESOURCES)}; "
         f"on request: {', '.join(ON_REQUEST)}.",
     ),
 ]
 MembersMode = Annotated[
     str, typer.Option("--members", help="fetched (a request a group or more) or derived.")
+]
+VerifyMode = Annotated[
+    str,
+    typer.Option("--verify", help="tail (look at a page or two again), full (read twice) or none."),
 ]
 
 
@@ -42,9 +46,7 @@ def export(
     dest: Annotated[str, typer.Argument(help="A folder of its own; made if it does not exist.")],
     resource: Resources = None,
     members: MembersMode = "fetched",
-    verify: Annotated[
-        str, typer.Option(help="tail (look at last pages again), full (read twice) or none.")
-    ] = "tail",
+    verify: VerifyMode = "tail",
     fresh: Annotated[bool, typer.Option(help="Replace an earlier export there.")] = False,
     region: Region = None,
     base_url: BaseUrl = None,

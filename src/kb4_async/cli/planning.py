@@ -5,20 +5,17 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
-from typing import Annotated
 
 import typer
 
 from kb4_async import (
-    DEFAULT_RESOURCES,
-    ON_REQUEST,
     ExportPlan,
     PlanTiming,
     ResourcePlan,
     Window,
     plan_export,
 )
-from kb4_async.cli.exporting import MembersMode
+from kb4_async.cli.exporting import MembersMode, Resources, VerifyMode
 from kb4_async.cli.running import (
     COMPLETE,
     CREDENTIALS,
@@ -33,18 +30,6 @@ from kb4_async.cli.running import (
     run,
     to_json,
 )
-
-Resources = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--resource",
-        help=f"Only this; repeatable: {', '.join(DEFAULT_RESOURCES)}; "
-        f"on request: {', '.join(ON_REQUEST)}.",
-    ),
-]
-VerifyMode = Annotated[
-    str, typer.Option("--verify", help="tail, full (read everything twice) or none.")
-]
 
 #: Columns of a stdout that is no terminal, and the fewest that hold the last column.
 WIDTH, NARROWEST = 120, 90

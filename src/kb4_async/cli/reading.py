@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Annotated, Any
 
@@ -61,37 +61,31 @@ def list_records(
                 return
             given = read_filters([*(filters or ()), *([f"status={status}"] if status else ())])
             parents = {"group": group, "test": test, "user": user}
-            await print_listings(
-                open_listing(kb, resource, each, parents, max_items, per_page)
-                for each in passes(resource, given, parents, max_items)
-            )
+            listing = open_listing(kb, resource, given, parents, max_items, per_page)
+            listings = [listing]
+            one = any(parents.values()) or max_items is not None or "campaign_type" in given
+            if not one and "campaign_type" in filters_of(pick(methods(kb), resource)[0]):
+                # Callback campaigns are only listed by themselves.
+                callback = {**given, "campaign_type": "callback"}
+                listings.append(open_listing(kb, resource, callback, parents, max_items, per_page))
+            await print_listings(listings)
 
     run(work)
 
 
-def passes(
-    resource: str,
-    filters: dict[str, Any],
-    parents: dict[str, list[str] | None],
-    max_items: int | None,
-) -> list[dict[str, Any]]:
-    """The filters of each listing: callback campaigns are only listed by themselves."""
-    twice = {"phishing_campaigns", "security_tests", "recipients"}
-    one = "campaign_type" in filters or any(parents.values()) or max_items is not None
-    if resource not in twice or one:
-        return [filters]
-    return [filters, {**filters, "campaign_type": "callback"}]
+async def print_listings(listings: Sequence[Any]) -> None:
+    """Print listings one after another; of several, no line of the first twice.
 
-
-async def print_listings(listings: Iterable[Any]) -> None:
-    """Print listings one after another, and no line twice.
-
-    A server that ignores the filter they differ in lists the same records again.
+    A server that ignores the filter they differ in lists the same records again. A single listing
+    keeps nothing, for it may hold millions of lines.
     """
     printed: set[int] = set()
     for number, listing in enumerate(listings):
         async with aclosing(listing.pages(form="raw")) as pages:
             async for page in pages:
+                if len(listings) == 1:
+                    print_bytes(page.json_lines())
+                    continue
                 lines = page.json_lines().splitlines(keepends=True)
                 if number:
                     lines = [line for line in lines if hash(line) not in printed]
@@ -140,6 +134,12 @@ def pick(known: dict[str, Any], resource: str) -> Any:  # noqa: ANN401  # of sev
     return known[resource]
 
 
+def filters_of(method: Any) -> list[str]:  # noqa: ANN401  # a bound method of some noun
+    """The filters that a listing method takes."""
+    parameters = inspect.signature(method).parameters.values()
+    return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "on_error"]
+
+
 def open_listing(
     kb: ReportingClient,
     resource: str,
@@ -155,9 +155,7 @@ def open_listing(
             goes = ", ".join(name for name, (_, own) in methods(kb).items() if own == option)
             msg = f"--{option} goes with {goes}, not with {resource}."
             raise ConfigurationError(msg)
-    signature = inspect.signature(method).parameters
-    kinds = (inspect.Parameter.KEYWORD_ONLY,)
-    allowed = [n for n, p in signature.items() if p.kind in kinds and n != "on_error"]
+    allowed = filters_of(method)
     for name in filters:
         if name not in allowed:
             msg = f"{resource} has no filter {name!r}; it has: {', '.join(allowed) or 'none'}."

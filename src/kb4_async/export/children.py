@@ -42,28 +42,23 @@ def members_of(step: Step, verify: Verify) -> Child:
     return child
 
 
-async def read_group_histories(board: Board, verify: Verify, step: Step) -> None:
-    """Read every group's risk history."""
+async def read_histories(
+    board: Board, history: Callable[[int | str], Listing[Any]], what: str, step: Step
+) -> None:
+    """Read the risk history of every group or user.
 
-    def child(group: Parent) -> Listing[Any] | None:
-        if group.id is None:
-            return None
-        return step.kb.groups.risk_history(group.id, verify=verify)
+    Args:
+        board: The groups or users.
+        history: Makes the listing of one.
+        what: What they are called.
+        step: The resource.
+    """
+
+    def child(parent: Parent) -> Listing[Any] | None:
+        return None if parent.id is None else history(parent.id)
 
     await read_children(board.each(), child, step, None)
-    check_parents(board, step, "groups")
-
-
-async def read_user_histories(board: Board, verify: Verify, step: Step) -> None:
-    """Read every user's risk history: one request a user."""
-
-    def child(user: Parent) -> Listing[Any] | None:
-        if user.id is None:
-            return None
-        return step.kb.users.risk_history(user.id, verify=verify)
-
-    await read_children(board.each(), child, step, board)
-    check_parents(board, step, "users")
+    check_parents(board, step, what)
 
 
 async def read_tests(
@@ -155,7 +150,7 @@ async def read_children(
         async for page in pages:
             (parent_id,) = (plain_key(value) for value in page.scope.values())
             rows[parent_id] += len(page)
-            total = None if board is None else board.pages()
+            total = None if board is None else board.pages
             await step.write(page, None if total is None else max(0, total - step.report.pages - 1))
             if page.end_reason is not None:
                 arrived = rows.pop(parent_id)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from kb4_async.errors import KB4Error
 from kb4_async.export.parents import id_of
-from kb4_async.export.resources import DEFAULT_RESOURCES, NEEDS, ON_REQUEST, Members
+from kb4_async.export.resources import NEEDS, Members, needed
 from kb4_async.export.survey import Found, Survey
 from kb4_async.protocol.asks import Verify
-from kb4_async.protocol.codec import Key, plain_key
+from kb4_async.protocol.codec import Key
 from kb4_async.protocol.endpoints import ENDPOINTS
 from kb4_async.protocol.pricing import listing_requests
-from kb4_async.reporting.parents import count_in
+from kb4_async.reporting.parents import count_in, users_counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +61,6 @@ class Choice:
     verify: Verify
 
 
-def needed(names: Sequence[str]) -> list[str]:
-    """The resources that are read for the sake of the chosen ones, these included."""
-    wanted = {"account", *names, *(NEEDS[name] for name in names if name in NEEDS)}
-    return [name for name in (*DEFAULT_RESOURCES, *ON_REQUEST) if name in wanted]
-
-
 def number_of_seats(found: Survey) -> int | None:
     """``number_of_seats``, where the account gives it."""
     account = found.account
@@ -75,7 +69,7 @@ def number_of_seats(found: Survey) -> int | None:
 
 def price(found: Survey, choice: Choice) -> dict[str, ResourcePlan]:
     """Price every resource that will be read."""
-    return {name: entry_of(name, found, choice) for name in needed(choice.names)}
+    return {name: entry_of(name, found, choice) for name in needed(("account", *choice.names))}
 
 
 def entry_of(name: str, found: Survey, choice: Choice) -> ResourcePlan:
@@ -248,10 +242,7 @@ def recipients_parts(found: Survey, choice: Choice) -> list[Part]:
     campaigns = found.listings["phishing_campaigns"] if counted_by_campaigns(choice) else ()
     users: dict[Key, int | None] = {}
     for campaign in (record for each in campaigns for record in each.records):
-        tests = campaign.get("psts")
-        for test in tests if isinstance(tests, list) else ():
-            if isinstance(test, Mapping):
-                users[plain_key(test.get("pst_id"))] = count_in(test, "users_count")
+        users.update(users_counts(campaign))
 
     def one(test: Mapping[str, Any]) -> Child | None:
         key = id_of(test, "pst_id")

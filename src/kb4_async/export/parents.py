@@ -11,7 +11,7 @@ from typing import Any, Literal
 from kb4_async.protocol.codec import Key, plain_key
 from kb4_async.protocol.endpoints import MAX_PER_PAGE
 from kb4_async.protocol.page import Page
-from kb4_async.reporting.parents import count_in
+from kb4_async.reporting.parents import count_in, users_counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +77,14 @@ class Board:
         parents: Those known so far.
         all_known: No more will come.
         whole: They were listed to a proven end.
+        pages: Pages of all children as the parents count them, once all parents are known; None
+            where one does not count them.
     """
 
     def __init__(self, parent_of: ParentOf) -> None:
         self.parent_of = parent_of
         self.parents: list[Parent] = []
+        self.pages: int | None = None
         self.all_known = self.whole = False
         self.news = asyncio.Event()
 
@@ -93,6 +96,9 @@ class Board:
     def close(self, whole: bool) -> None:  # noqa: FBT001  # what every end is told
         """No more parents will come, for whatever reason."""
         self.all_known, self.whole = True, whole
+        counts = [parent.count for parent in self.parents]
+        if None not in counts:
+            self.pages = sum(-(-(count or 0) // MAX_PER_PAGE) for count in counts)
         self.news.set()
 
     async def each(self) -> AsyncGenerator[Parent, None]:
@@ -113,13 +119,6 @@ class Board:
             pass
         return self.parents
 
-    def pages(self) -> int | None:
-        """Pages of all children as the parents count them, once all parents are known."""
-        counts = [parent.count for parent in self.parents]
-        if not self.all_known or None in counts:
-            return None
-        return sum(-(-(count or 0) // MAX_PER_PAGE) for count in counts)
-
 
 class CampaignCounts:
     """What phishing campaigns count: their tests, and each test's recipients.
@@ -127,14 +126,12 @@ class CampaignCounts:
     Attributes:
         psts: Tests that each campaign counts, and its type.
         users: Recipients that each test has, by its campaign's word.
-        whole: Every campaign is known.
     """
 
     def __init__(self) -> None:
         self.psts: dict[int | str, tuple[int, Literal["callback"] | None]] = {}
         self.users: dict[Key, int] = {}
         self.known = asyncio.Event()
-        self.whole = False
 
     async def add(self, page: Page[Any]) -> None:
         """More campaigns are known."""
@@ -143,13 +140,11 @@ class CampaignCounts:
             key, count = id_of(campaign, "campaign_id"), count_in(campaign, "psts_count")
             if key is not None and count is not None:
                 self.psts[key] = count, "callback" if callback else None
-            tests = campaign.get("psts")
-            for test in tests if isinstance(tests, list) else []:
-                users = count_in(test, "users_count") if isinstance(test, dict) else None
+            for test, users in users_counts(campaign):
                 if users is not None:
-                    self.users[plain_key(test.get("pst_id"))] = users
+                    self.users[test] = users
 
     def close(self, whole: bool) -> None:  # noqa: FBT001  # what every end is told
         """No more campaigns will come, for whatever reason."""
-        self.whole = whole
+        del whole
         self.known.set()

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from kb4_async.export.estimate import Choice, ResourcePlan, needed, number_of_seats, price
-from kb4_async.export.resources import NEEDS, Members, choose_resources
+from kb4_async.export.estimate import Choice, ResourcePlan, number_of_seats, price
+from kb4_async.export.resources import NEEDS, Members, choose_resources, needed
 from kb4_async.export.survey import Survey, survey
 from kb4_async.options import DAY, ClientOptions, Limits, Window
 from kb4_async.protocol.asks import Verify
@@ -147,6 +147,7 @@ async def plan_export(
     """
     names = choose_resources(resources, members)
     check_verify(verify)
+    # The account is no listing; children are priced by their parents.
     listings = [name for name in needed(names) if name != "account" and name not in NEEDS]
     found = await survey(kb, listings)
     # Arithmetic on a large account takes some tenths of a second, which the event loop needs.

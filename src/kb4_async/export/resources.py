@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Literal
 
 from kb4_async.errors import ConfigurationError
@@ -60,6 +60,12 @@ def choose_resources(names: Iterable[str] | None, members: str) -> tuple[str, ..
         msg = "members='derived' is made of users and groups: export these two as well."
         raise ConfigurationError(msg)
     return tuple(name for name in every if name in chosen)
+
+
+def needed(names: Collection[str]) -> list[str]:
+    """The resources that are read for the chosen ones, these included."""
+    wanted = {*names, *(NEEDS[name] for name in names if name in NEEDS)}
+    return [name for name in (*DEFAULT_RESOURCES, *ON_REQUEST) if name in wanted]
 
 
 def dataset(name: str) -> Dataset:

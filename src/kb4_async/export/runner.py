@@ -13,11 +13,10 @@ from typing import Any
 from kb4_async.errors import AuthenticationError, KB4Error, SinkError
 from kb4_async.events import ExportStarted, Observer
 from kb4_async.export.children import (
-    read_group_histories,
+    read_histories,
     read_members,
     read_recipients,
     read_tests,
-    read_user_histories,
 )
 from kb4_async.export.destination import (
     Claim,
@@ -28,10 +27,11 @@ from kb4_async.export.destination import (
 from kb4_async.export.manifest import ExportReport, Gap
 from kb4_async.export.membership import Derivation, UserSpool, derive_members
 from kb4_async.export.parents import Board, CampaignCounts, ParentOf, group_of, test_of, user_of
-from kb4_async.export.resources import NEEDS, Members, choose_resources
+from kb4_async.export.resources import Members, choose_resources, needed
 from kb4_async.export.step import Step, Work, follow, write_account
 from kb4_async.export.writer import DatasetWriter, Worker
 from kb4_async.protocol.asks import Verify
+from kb4_async.protocol.endpoints import PHISHING_CAMPAIGNS, SECURITY_TESTS
 from kb4_async.protocol.page import Page
 from kb4_async.records import Account
 from kb4_async.reporting.base import check_verify
@@ -65,7 +65,7 @@ async def export_account(
         members: ``fetched`` reads each group's members (one request or more a group); ``derived``
             takes them out of the users' own ``groups`` and fetches only groups whose number of
             members differs from ``member_count``.
-        verify: ``tail`` looks at the last page of each listing again, ``full`` reads every listing
+        verify: ``tail`` looks at a page or two of each listing again, ``full`` reads every listing
             twice, ``none`` looks at nothing; the manifest says which.
         fresh: Replace an earlier export of the same account.
         on_event: Called with ``ExportProgress`` after each page; must return at once.
@@ -129,8 +129,7 @@ class Run:
         self.worker = Worker()
         self.lock = Claim()
         # What others are read by is read too, written or not.
-        needed = dict.fromkeys((*names, *(NEEDS[name] for name in names if name in NEEDS)))
-        self.steps = {name: Step(name, kb, observer) for name in needed}
+        self.steps = {name: Step(name, kb, observer) for name in needed(names)}
         account = self.steps.get("account")
         self.account_tally = account.tally if account else Tally()
         self.identity: dict[str, Any] = {
@@ -191,11 +190,17 @@ class Run:
             self.tie("phishing_campaigns", counts.add, counts.close)
         else:
             counts.close(whole=False)
-        campaigns, security_tests = kb.phishing.campaigns.list, kb.phishing.security_tests.list
-        both = [
-            security_tests(verify=verify),
-            security_tests(campaign_type="callback", verify=verify),
+        phishing = kb.phishing
+        campaigns = [
+            phishing.campaigns.listing(filters, verify=verify)
+            for filters in PHISHING_CAMPAIGNS.passes
         ]
+        security_tests = [
+            phishing.security_tests.listing(filters, verify=verify)
+            for filters in SECURITY_TESTS.passes
+        ]
+        of_group = partial(kb.groups.risk_history, verify=verify)
+        of_user = partial(kb.users.risk_history, verify=verify)
         work: dict[str, Work] = {
             "account": partial(write_account, account),
             "users": partial(follow, [kb.users.list(verify=verify)]),
@@ -203,17 +208,14 @@ class Run:
             "members": partial(read_members, groups, verify),
             "enrollments": partial(follow, [kb.training.enrollments.list(verify=verify)]),
             "training_campaigns": partial(follow, [kb.training.campaigns.list(verify=verify)]),
-            "phishing_campaigns": partial(
-                follow,
-                [campaigns(verify=verify), campaigns(campaign_type="callback", verify=verify)],
-            ),
-            "security_tests": partial(read_tests, both, tests, counts),
+            "phishing_campaigns": partial(follow, campaigns),
+            "security_tests": partial(read_tests, security_tests, tests, counts),
             "recipients": partial(read_recipients, tests, counts, verify),
             "store_purchases": partial(follow, [kb.training.store_purchases.list(verify=verify)]),
             "policies": partial(follow, [kb.training.policies.list(verify=verify)]),
             "account_risk_history": partial(follow, [kb.account.risk_history(verify=verify)]),
-            "group_risk_history": partial(read_group_histories, groups, verify),
-            "user_risk_history": partial(read_user_histories, users, verify),
+            "group_risk_history": partial(read_histories, groups, of_group, "groups"),
+            "user_risk_history": partial(read_histories, users, of_user, "users"),
         }
         if "members" in self.names and self.members == "derived":
             spool = UserSpool(self.worker)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -80,24 +80,6 @@ class Survey:
     latency: float
 
 
-class Watch(Tally):
-    """Counts the attempts of a request, and knows when the last one began.
-
-    The engine counts an attempt when it has its permit, so that no wait for a limit is taken for
-    the server's.
-    """
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self.clock = clock
-        self.began = clock()
-        super().__init__()
-
-    def __setattr__(self, name: str, value: Any) -> None:  # noqa: ANN401  # any attribute's
-        super().__setattr__(name, value)
-        if name == "requests":
-            self.began = self.clock()
-
-
 @dataclass(frozen=True, slots=True)
 class Sheet:
     """One page, as far as it matters here.
@@ -142,20 +124,15 @@ async def survey(kb: ReportingClient, names: Collection[str]) -> Survey:
     try:
         async with asyncio.TaskGroup() as tasks:
             for name in names:
-                listings[name] = [Found() for _ in passes(ENDPOINTS[name])]
-                for found, filters in zip(listings[name], passes(ENDPOINTS[name]), strict=True):
-                    work = surveyor.listing(ENDPOINTS[name], filters, found)
+                row = ENDPOINTS[name]
+                listings[name] = [Found() for _ in row.passes]
+                for found, filters in zip(listings[name], row.passes, strict=True):
+                    work = surveyor.listing(row, filters, found)
                     tasks.create_task(work, name=f"kb4 plan {name}")
     except BaseExceptionGroup as group:
         raise group.exceptions[0] from None  # what ends one of them would end all
     times = surveyor.times or [0.0]
     return Survey(account, listings, surveyor.requests, statistics.median(times))
-
-
-def passes(endpoint: Endpoint) -> list[dict[str, str]]:
-    """The filters of each pass: callback campaigns are left out unless they are asked for."""
-    twice = any(row.name == "campaign_type" for row in endpoint.filters)
-    return [{}, {"campaign_type": "callback"}] if twice else [{}]
 
 
 class Surveyor:
@@ -168,22 +145,21 @@ class Surveyor:
     def __init__(self, kb: ReportingClient) -> None:
         kb.source.check()
         self.kb = kb
-        self.clock = asyncio.get_running_loop().time
         self.requests = 0
         self.times: list[float] = []
 
     async def account(self) -> Account | KB4Error:
         """The account's record, or why it could not be read."""
-        watch = Watch(self.clock)
+        tally = Tally()
         try:
-            page = await self.kb.account.page(watch)
-            self.times.append(self.clock() - watch.began)
+            page = await self.kb.account.page(tally)
+            self.times.append(tally.took)
         except (*FINAL, TransportError, APITimeoutError):
             raise  # nothing else would be answered either
         except KB4Error as error:
             return error
         finally:
-            self.requests += watch.requests
+            self.requests += tally.requests
         return page.items[0]
 
     async def listing(
@@ -245,14 +221,14 @@ class Surveyor:
         """Ask for a page, in a task that ends with the client."""
         found.asked += 1
         request = Request("GET", endpoint.path, ask.query(query))
-        watch = Watch(self.clock)
+        tally = Tally()
         read = partial(read_sheet, endpoint=endpoint)
-        work = partial(self.kb.source.engine.fetch, request, read, tally=watch)
+        work = partial(self.kb.source.engine.fetch, request, read, tally=tally)
         try:
             fetched = await self.kb.source.call(work, f"kb4 plan {request.path}")
         finally:
-            self.requests += watch.requests
-        self.times.append(self.clock() - watch.began)
+            self.requests += tally.requests
+        self.times.append(tally.took)
         url = f"{self.kb.address.base_url}/{endpoint.path}"
         return fetched.value, shown_cursor(fetched.value.cursor, fetched.headers, url)
 

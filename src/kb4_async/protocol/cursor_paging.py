@@ -48,8 +48,8 @@ class CursorListing(Reader):
     ) -> None:
         place = place or Place(size=setup.per_page)
         super().__init__(setup, place, delivery)
-        #: Where each page begins that is not delivered yet, and the one before.
         self.first = FIRST
+        #: Where each page begins that is not delivered yet, and the last with records before it.
         self.cursors: dict[int, Cursor] = {1: self.first}
         self.asked = {FIRST}
         #: Pages that have come, and the last of all once it is known.
@@ -60,11 +60,11 @@ class CursorListing(Reader):
         self.first_rows: int | None = None
         self.proving = self.unproved = False
         self.empty = 0
-        #: Edges of the page before the position, and of all pages of this reading.
-        self.previous: Edges | None = place.last
         self.previous_keys: frozenset[Key] = frozenset()
-        #: The last page with records that was delivered, and the one before it.
-        self.rest = self.rest_before = (self.position - 1, place.last)
+        #: The last page with records that was delivered and its edges, and the one before it.
+        self.rest: tuple[int, Edges | None] = (self.position - 1, place.last)
+        self.rest_before = self.rest
+        #: Edges of all pages of this reading.
         self.seen: set[Edges] = set()
         self.anchored = self.position == 1
         if place.anchor is not None:
@@ -207,13 +207,14 @@ class CursorListing(Reader):
     def saw_anchor(self, keys: Sequence[Key], shown: Shown) -> None:
         """The page before the place of resuming: did it move meanwhile?"""
         self.anchored = True
-        if not in_place(self.previous, keys, self.size):
+        before = self.rest[1]
+        if not in_place(before, keys, self.size):
             self.unquiet = True
             self.read_again()
             return
         self.first_rows = len(keys)
-        if self.delivery.anchored(keys, self.previous):
-            self.position, self.previous = self.position - 1, None
+        if self.delivery.anchored(keys, before):
+            self.position -= 1
             self.delivery.redo = self.rows  # what lies before that page is not known here
             self.arrived = self.position - 1
             return

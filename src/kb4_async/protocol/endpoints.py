@@ -100,6 +100,11 @@ class Endpoint:
         """The key's spellings, the modern one first."""
         return (self.key, *(old for old, modern in self.aliases if modern == self.key))
 
+    @property
+    def passes(self) -> tuple[dict[str, str], ...]:
+        """The filters of each listing that all records take: callback ones are listed apart."""
+        return ({}, {"campaign_type": "callback"}) if CALLBACK in self.filters else ({},)
+
     def query(self, given: Mapping[str, object]) -> dict[str, str]:
         """Check a caller's filters and write the query in the table's order.
 

@@ -7,12 +7,15 @@ from typing import TypedDict
 from kb4_async.records.phishing import CampaignGroup
 
 
-class TrainingContent(TypedDict, total=False):
-    """A store purchase or a policy inside a training campaign; which one, ``content_type`` says."""
+class StorePurchase(TypedDict, total=False):
+    """A module bought in the ModStore.
 
-    content_type: str
+    The documentation's example spells its key ``store_purchased_id``; the library serves the modern
+    spelling beside that one.
+    """
+
     store_purchase_id: int
-    policy_id: int
+    content_type: str
     name: str
     description: str
     type: str
@@ -23,6 +26,12 @@ class TrainingContent(TypedDict, total=False):
     publisher: str | None
     purchase_date: str
     policy_url: str | None
+
+
+class TrainingContent(StorePurchase, total=False):
+    """A store purchase or a policy inside a training campaign; which one, ``content_type`` says."""
+
+    policy_id: int
     minimum_time: int
     default_language: str
     published: bool
@@ -81,27 +90,6 @@ class Enrollment(TypedDict, total=False):
     time_spent: int
     policy_acknowledged: bool
     score: float | None
-
-
-class StorePurchase(TypedDict, total=False):
-    """A module bought in the ModStore.
-
-    The documentation's example spells its key ``store_purchased_id``; the library serves the modern
-    spelling beside that one.
-    """
-
-    store_purchase_id: int
-    content_type: str
-    name: str
-    description: str
-    type: str
-    duration: int | None
-    retired: bool
-    retirement_date: str | None
-    publish_date: str | None
-    publisher: str | None
-    purchase_date: str
-    policy_url: str | None
 
 
 class Policy(TypedDict, total=False):

@@ -30,7 +30,7 @@ class EachOptions(TypedDict, total=False):
     Attributes:
         per_page: Page size, 1 to 500 (the default).
         prefetch: Pages fetched ahead of you; 16 by default.
-        verify: ``tail`` (the default) looks at the last page again, ``full`` reads everything
+        verify: ``tail`` (the default) looks at one or two pages again, ``full`` reads everything
             twice, ``none`` looks at nothing.
     """
 
@@ -92,9 +92,11 @@ class Noun(Generic[R]):
             CheckpointMismatchError: ``start`` is a token of another listing.
         """
         row = endpoint or self.endpoint
-        check_whole("max_items", max_items, 1, "leave it out for all records")
         check_whole("prefetch", prefetch, 1, "one page ahead is the least")
-        check_whole("the count", count, 0, "leave it out if it is not known")
+        if max_items is not None:
+            check_whole("max_items", max_items, 1, "leave it out for all records")
+        if count is not None:
+            check_whole("the count", count, 0, "leave it out if it is not known")
         check_verify(verify)
         size = check_per_page(per_page)
         if max_items is not None:
@@ -200,13 +202,11 @@ def check_verify(verify: object) -> None:
 
 
 def check_whole(name: str, value: object, least: int, advice: str) -> None:
-    """Check an argument that is a whole number or None.
+    """Check an argument that is a whole number.
 
     Raises:
         ConfigurationError: It is something else, or too small.
     """
-    if value is None and name != "prefetch":
-        return
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         msg = f"{name} is a whole number of at least {least}, not {value!r}: {advice}."
         raise ConfigurationError(msg)

@@ -3,12 +3,12 @@ recipients."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from typing import Any, Protocol, TypeVar
 
 from kb4_async.errors import ConfigurationError
-from kb4_async.protocol.codec import plain_key
+from kb4_async.protocol.codec import Key, plain_key
 from kb4_async.runtime.fanout import FanOut, OnError
 from kb4_async.runtime.listing import Listing
 from kb4_async.runtime.source import Source
@@ -100,6 +100,14 @@ def known(
         raise ConfigurationError(msg)
     found = (count_in(parent, name) for name in counts)
     return parent[key], next((count for count in found if count is not None), None)
+
+
+def users_counts(campaign: Mapping[str, Any]) -> Iterator[tuple[Key, int | None]]:
+    """The tests that a phishing campaign lists, and the ``users_count`` of each."""
+    tests = campaign.get("psts")
+    for test in tests if isinstance(tests, list) else []:
+        if isinstance(test, Mapping):
+            yield plain_key(test.get("pst_id")), count_in(test, "users_count")
 
 
 def count_in(record: Mapping[str, Any], name: str) -> int | None:

@@ -15,7 +15,7 @@ from kb4_async.protocol.endpoints import (
 )
 from kb4_async.records import PhishingCampaign, Recipient, SecurityTest, SecurityTestSummary
 from kb4_async.reporting.base import EachOptions, ListOptions, Noun, recount
-from kb4_async.reporting.parents import Parents, children_of, count_in
+from kb4_async.reporting.parents import Parents, children_of, count_in, users_counts
 from kb4_async.runtime.fanout import FanOut, OnError
 from kb4_async.runtime.listing import Listing
 from kb4_async.runtime.source import Source
@@ -231,11 +231,8 @@ class SecurityTestsNoun(Noun[SecurityTest]):
 
 def users_count_of(pst_id: int | str, campaign: Mapping[str, Any]) -> int | None:
     """The ``users_count`` that a campaign gives for one of its tests."""
-    tests = campaign.get("psts")
-    for test in tests if isinstance(tests, list) else []:
-        if isinstance(test, dict) and plain_key(test.get("pst_id")) == plain_key(pst_id):
-            return count_in(test, "users_count")
-    return None
+    key = plain_key(pst_id)
+    return next((count for test, count in users_counts(campaign) if test == key), None)
 
 
 class Phishing:

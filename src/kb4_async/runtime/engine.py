@@ -52,10 +52,12 @@ class Tally:
     Attributes:
         requests: Attempts made.
         repairs: Times a listing was read again because records moved.
+        took: Seconds that the last attempt took, from its permit on.
     """
 
     requests: int = 0
     repairs: int = 0
+    took: float = 0.0
 
 
 class Engine:
@@ -174,7 +176,7 @@ class Engine:
                 # Cancelled in flight: the connection is closed, the server may still read it.
                 self.limiter.unanswered(permit)
                 raise
-        took = loop.time() - begun
+        took = tally.took = loop.time() - begun
         answer = None if isinstance(outcome, NoAnswerError) else outcome
         self.finished(request, attempt, answer, took)
         return outcome, took

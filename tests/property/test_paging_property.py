@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.paging_server import PROVEN, UNPROVEN, PagingServer, Reading, read
 
@@ -23,6 +23,9 @@ changes = st.tuples(
     st.sampled_from(["delete", "insert", "append"]), st.floats(0, 1, exclude_max=True)
 )
 plans = st.dictionaries(st.integers(0, 30), changes, max_size=5)
+
+#: Rows inserted while pages are kept: those pages hold rows that were pushed up from lower ones.
+PUSHED_UP = {4: ("insert", 0.0), 5: ("insert", 0.0), 6: ("insert", 0.0), 7: ("insert", 0.5)}
 
 
 @dataclass
@@ -235,6 +238,7 @@ def test_rows_that_move_between_a_kill_and_the_resume_are_neither_lost_nor_doubl
 
 
 @many
+@example(27, 3, random.Random(0), {}, 1, PUSHED_UP)
 @given(lengths, sizes, chances, plans, st.integers(1, 12), plans)
 def test_rows_that_move_all_the_time_are_never_doubled_by_a_resume(
     length: int,

@@ -29,18 +29,19 @@ class KeyIndex:
     Attributes:
         ordered: Keys ascended so far.
         edges: Lowest and highest key of each delivered page.
-        exact: Every delivered key, while that is affordable; None afterwards.
+        before: The edges that a resumed listing began with; its keys since are in ``exact`` too.
+        exact: Every key delivered since, while that is affordable; None afterwards.
         complete: Whether every delivered key can be told again. A listing that stops ascending when
             keys are no longer kept one by one loses that, and can only be read once.
     """
 
-    __slots__ = ("complete", "edges", "exact", "ordered")
+    __slots__ = ("before", "complete", "edges", "exact", "ordered")
 
     def __init__(self, edges: Sequence[Edge] = ()) -> None:
         self.ordered = self.complete = True
         self.edges: list[Edge] = list(edges)
-        # Keys of a resumed listing are known by their edges alone.
-        self.exact: set[Key] | None = None if edges else set()
+        self.before = tuple(edges)
+        self.exact: set[Key] | None = set()
 
     def fresh(
         self,
@@ -72,17 +73,10 @@ class KeyIndex:
 
     def knows(self, key: Key, *, again: bool) -> bool:
         """Whether a record of this key was delivered, as far as can be told."""
-        if self.exact is not None:
-            return key in self.exact
-        return again and type(key) is int and self.covers(key)
-
-    def covers(self, key: int) -> bool:
-        """Whether the key lies between the edges of a delivered page."""
-        place = bisect_right(self.edges, (key, key)) - 1
-        # The edge at `place` begins at or below the key, or the one behind it begins exactly there.
-        return any(
-            first <= key <= last for first, last in self.edges[max(0, place) : max(0, place) + 2]
-        )
+        if self.exact is not None and key in self.exact:
+            return True
+        edges = self.edges if self.exact is None else self.before
+        return again and type(key) is int and covers(edges, key)
 
     def add(self, keys: Sequence[Key], *, again: bool = False) -> None:
         """Remember delivered keys.
@@ -103,13 +97,20 @@ class KeyIndex:
             self.edges.append((known[0], known[-1]))  # type: ignore[arg-type]  # ascends: integers
         elif again:
             for key in known:
-                if type(key) is int and not self.covers(key):
+                if type(key) is int and not covers(self.edges, key):
                     insort(self.edges, (key, key))
         else:
             self.ordered, self.edges = False, []
             self.complete = self.exact is not None
         if self.ordered and self.exact is not None and len(self.exact) > EXACT_KEYS:
             self.exact = None
+
+
+def covers(edges: Sequence[Edge], key: int) -> bool:
+    """Whether a key lies between the edges of a page; they are sorted."""
+    place = max(0, bisect_right(edges, (key, key)) - 1)
+    # The edge at `place` begins at or below the key, or the one behind it begins exactly there.
+    return any(first <= key <= last for first, last in edges[place : place + 2])
 
 
 def ascends(keys: Sequence[Key]) -> bool:

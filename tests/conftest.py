@@ -16,6 +16,14 @@ from kb4_async.testing import Account, Simulator, generate_account
 INTEGRATION = Path(__file__).parent / "integration"
 
 
+@pytest.fixture(autouse=True, scope="session")
+def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The command keeps its ledger there: never in that of who runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def forget_keys() -> Iterator[None]:
     """What is known of a key outlives every client: no test may see another's."""

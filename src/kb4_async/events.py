@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from kb4_async.options import Window
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -44,11 +46,98 @@ class RetryScheduled(Event):
 
 @dataclass(frozen=True, slots=True)
 class KeyPaused(Event):
-    """A 429 pauses the key, for all clients on it, for ``seconds``; then one probe is sent."""
+    """A 429 pauses the key, for all clients on it; then one probe is sent.
+
+    Attributes:
+        path: What was refused; empty where another process met the refusal.
+        seconds: Length of the pause.
+        retry_after: What the server asked for, in seconds.
+    """
 
     path: str
     seconds: float
     retry_after: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LimitChanged(Event):
+    """What a key is held to changed: lowered by the server, or raised again after quiet minutes.
+
+    Attributes:
+        window: The limit from now on.
+        why: ``learned from a refusal at 14:02``, for example.
+    """
+
+    window: Window
+    why: str
+
+    def __str__(self) -> str:
+        return f"{words(self.window)}, {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerUnavailable(Event):
+    """The ledger cannot be used. Until it can, the key is held to what KnowBe4 publishes.
+
+    Attributes:
+        path: The ledger's file; empty where no place for it was found.
+        reason: What is wrong, and what to do.
+    """
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldLimit:
+    """One limit that a key is held to.
+
+    Attributes:
+        window: The limit.
+        why: Where it comes from.
+    """
+
+    window: Window
+    why: str
+
+    def __str__(self) -> str:
+        return f"{words(self.window)}, {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class RateStatus:
+    """How a key stands, for all clients of it in this process.
+
+    Attributes:
+        held: The limits in force, the shortest time first.
+        granted: Requests that were let through.
+        in_flight: Those of them that are under way.
+        waiting: Requests that wait for a permit.
+        pauses: Pauses that 429s began.
+        paused_for: Seconds that the present pause still lasts; 0 without one.
+        used_today: Requests of the present day, with those of other processes if there is a ledger.
+        day_ends: UTC time, ISO 8601, at which that day ends; None before its first request.
+        ledger: The ledger's file; None without one.
+        trouble: Why the ledger cannot be used; None where it can.
+    """
+
+    held: tuple[HeldLimit, ...]
+    granted: int
+    in_flight: int
+    waiting: int
+    pauses: int
+    paused_for: float
+    used_today: int
+    day_ends: str | None
+    ledger: str | None
+    trouble: str | None
+
+
+def words(window: Window) -> str:
+    """A limit in words: ``48 requests a minute``."""
+    units = {1.0: "a second", 60.0: "a minute", 3600.0: "an hour", 86_400.0: "a day"}
+    time = units.get(window.seconds, f"in {window.seconds:g} s")
+    return f"{window.requests:,} request{'' if window.requests == 1 else 's'} {time}"
 
 
 @dataclass(frozen=True, slots=True)

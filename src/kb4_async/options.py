@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+import warnings
 from dataclasses import dataclass, field
 from typing import Literal, Self, get_args
 
@@ -29,12 +31,18 @@ class Window:
 
     def __post_init__(self) -> None:
         """Refuse what could never admit a request, or never refuse one."""
-        if self.requests < 1 or not self.seconds > 0:
+        if self.requests < 1 or not 0 < self.seconds <= DAY:
             msg = (
-                f"A limit needs at least 1 request in more than 0 seconds, not "
+                f"A limit needs at least 1 request in more than 0 seconds and at most a day, not "
                 f"{self.requests}/{self.seconds:g}s."
             )
             raise ConfigurationError(msg)
+
+    def __str__(self) -> str:
+        """As ``parse`` reads it."""
+        return (
+            f"{self.requests}/1d" if self.seconds == DAY else f"{self.requests}/{self.seconds:g}s"
+        )
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -53,24 +61,44 @@ class Window:
 CAP = Window(CAP_REQUESTS, CAP_SECONDS)
 
 
+#: What KnowBe4 publishes besides the day: 4 a second, 50 a minute.
+PUBLISHED = (Window(4, 1.0), Window(50, 60.0))
+PUBLISHED_A_DAY = 2000
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The windows a key is held to, besides the cap of 1,000 requests in any 60 s that always
-    holds.
+    """What a key is held to, besides the cap of 1,000 requests in any 60 s that always holds.
 
     Args:
-        windows: Further windows, each held at the server; empty means the cap alone.
+        windows: Further windows. Shorter than a day they are sliding, and a request that would go
+            beyond one waits. A window of a day is a quota: it is counted from the first request of
+            its day, and who has spent it gets ``QuotaExhaustedError``.
         max_lag: Seconds a request may take to reach the server after we stopped waiting for it.
             A slot of a request that ended unanswered stays taken for that much longer.
+
+    Raises:
+        ConfigurationError: ``max_lag`` is negative.
+
+    Warns:
+        UserWarning: A window above the cap, which is lowered to it.
     """
 
     windows: tuple[Window, ...] = ()
     max_lag: float = 30.0
 
+    def __post_init__(self) -> None:
+        """Refuse what no server does, and lower what the cap would hold anyway."""
+        if not self.max_lag >= 0 or math.isinf(self.max_lag):
+            msg = f"max_lag is a number of seconds, 0 or more, not {self.max_lag}."
+            raise ConfigurationError(msg)
+        windows = tuple(lowered(window) for window in self.windows)
+        object.__setattr__(self, "windows", windows)
+
     @classmethod
     def of(cls, *texts: str, max_lag: float = 30.0) -> Self:
-        """Read limits as written on the command line, for example ``Limits.of("4/1s",
-        "50/60s")``."""
+        """Read limits as written on the command line, for example ``Limits.of("4/1s", "50/60s",
+        "2000/1d")``."""
         return cls(tuple(Window.parse(text) for text in texts), max_lag)
 
     @classmethod
@@ -88,13 +116,30 @@ class Limits:
         if licensed_users < 0:
             msg = f"licensed_users is 0 or more, not {licensed_users}."
             raise ConfigurationError(msg)
-        windows = (Window(4, 1.0), Window(50, 60.0), Window(2000 + licensed_users, DAY))
-        return cls(windows, max_lag)
+        return cls((*PUBLISHED, Window(PUBLISHED_A_DAY + licensed_users, DAY)), max_lag)
 
     @property
     def stack(self) -> tuple[Window, ...]:
-        """Every window in force, the cap included, without repeats, shortest first."""
-        return tuple(sorted({CAP, *self.windows}, key=lambda w: (w.seconds, w.requests)))
+        """Every sliding window in force, the cap included, without repeats, shortest first."""
+        sliding = {CAP, *(each for each in self.windows if each.seconds < DAY)}
+        return tuple(sorted(sliding, key=lambda w: (w.seconds, w.requests)))
+
+    @property
+    def quota(self) -> Window | None:
+        """The daily quota, where there is one."""
+        return min((each for each in self.windows if each.seconds == DAY), default=None)
+
+
+def lowered(window: Window) -> Window:
+    """A window, lowered to what the cap lets through in its time."""
+    most = CAP_REQUESTS * math.ceil(window.seconds / CAP_SECONDS)
+    if window.requests <= most:
+        return window
+    warnings.warn(
+        f"A limit of {window} is above the cap of {CAP}, which no option raises: {most} are held.",
+        stacklevel=4,
+    )
+    return Window(most, window.seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from kb4_async import (
     Timeout,
     TransportError,
 )
-from kb4_async.events import Event, KeyPaused, RequestFinished, RetryScheduled
+from kb4_async.events import Event, KeyPaused, LimitChanged, RequestFinished, RetryScheduled
 from kb4_async.runtime.keystate import KeyState, registry
 from kb4_async.testing import run_virtual
 from kb4_async.version import VERSION
@@ -227,7 +227,7 @@ def test_every_attempt_takes_a_permit() -> None:
     _, calls = asking(Answer(500), Answer(429), Answer(body=b"?"), USER)
     assert len(calls) == 4
     assert state().granted == 4
-    assert [log.in_flight for log in state().windows.logs.values()] == [0]
+    assert state().windows.in_flight == 0
 
 
 def test_a_request_cancelled_in_flight_stays_counted() -> None:
@@ -247,9 +247,8 @@ def test_a_request_cancelled_in_flight_stays_counted() -> None:
                 task.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await task
-        (log,) = state().windows.logs.values()
-        assert log.in_flight == 0
-        assert log.releases == pytest.approx([cancelled_at + 30.0 + 60.0], abs=1e-3)
+        assert state().windows.in_flight == 0
+        assert state().windows.stamps == pytest.approx([cancelled_at + 30.0], abs=1e-3)
 
     run_virtual(main())
 
@@ -263,9 +262,8 @@ def test_an_answer_that_a_proxy_may_have_given_counts_as_unanswered(
     answer: Answer, lag: float
 ) -> None:
     _, calls = asking(answer, USER) if answer.status != 200 else asking(USER)
-    releases = sorted(state().windows.logs.popitem()[1].releases)
-    expected = sorted([calls[0].at + 60.0 + lag, *(call.at + 60.0 for call in calls[1:])])
-    assert releases == pytest.approx(expected, abs=1e-3)
+    expected = sorted([calls[0].at + lag, *(call.at for call in calls[1:])])
+    assert state().windows.stamps == pytest.approx(expected, abs=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -278,8 +276,7 @@ def test_a_connection_never_made_gives_its_permit_back(error: OSError) -> None:
         )
         error = aiohttp.ClientConnectorError(key, error)
     asking(Answer(error=error), USER)
-    (log,) = state().windows.logs.values()
-    assert (log.in_flight, len(log.releases)) == (0, 1)
+    assert (state().windows.in_flight, len(state().windows.stamps)) == (0, 1)
 
 
 # -- refusals ----------------------------------------------------------------------------------
@@ -327,6 +324,7 @@ def test_the_observer_is_told_of_attempts_retries_and_pauses() -> None:
         RequestFinished,
         RetryScheduled,
         KeyPaused,
+        LimitChanged,
         RequestFinished,
         RequestFinished,
     ]

@@ -11,7 +11,7 @@ from kb4_async.errors import KB4Error
 from kb4_async.export.estimate import Choice, ResourcePlan, price
 from kb4_async.export.plan import ExportPlan, make_plan
 from kb4_async.export.survey import Finder, Found, Sheet, Survey
-from kb4_async.options import ClientOptions
+from kb4_async.options import CAP
 from kb4_async.protocol.asks import Verify, edges_of
 from kb4_async.protocol.codec import Key
 from kb4_async.protocol.endpoints import ACCOUNT_RISK_HISTORY, USERS, Endpoint
@@ -82,7 +82,7 @@ def test_a_place_in_a_window_is_free_one_window_after_the_answer() -> None:
 
 
 def test_the_window_that_most_time_is_spent_on_binds() -> None:
-    published = Limits.published(licensed_users=25).stack
+    published = Limits.published(licensed_users=25).windows
 
     # The reference's example: 2,550 requests are 51 times 50, and more than a day's 2,025.
     assert duration(2025, published, 0.0, 32).binds == MINUTE
@@ -415,7 +415,7 @@ def plan(
 ) -> ExportPlan:
     several = {name: [each] for name, each in listings.items()}
     survey = Survey({} if account is None else account, several, 7, 0.25)
-    return make_plan(survey, Choice(names, "fetched", verify), ClientOptions())
+    return make_plan(survey, Choice(names, "fetched", verify), (CAP,), 32)
 
 
 def test_the_published_limits_count_seats_or_users_or_nobody() -> None:
@@ -435,8 +435,7 @@ def test_the_published_limits_count_seats_or_users_or_nobody() -> None:
 def test_time_is_that_of_the_clients_own_concurrency_and_latency() -> None:
     survey = Survey({}, {"users": [found(20_000)]}, 0, 0.25)
     alone, four = (
-        make_plan(survey, Choice(("users",), "fetched", "tail"), ClientOptions(max_concurrency=n))
-        for n in (1, 4)
+        make_plan(survey, Choice(("users",), "fetched", "tail"), (CAP,), n) for n in (1, 4)
     )
 
     assert alone.in_force.seconds == pytest.approx(48 * 0.25)

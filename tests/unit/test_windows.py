@@ -1,7 +1,7 @@
 import pytest
 
 from kb4_async.options import CAP, Window
-from kb4_async.protocol.windows import WindowLog, WindowStack
+from kb4_async.protocol.windows import TRIM_AT, WindowStack
 
 PAIR = Window(2, 10.0)
 HOUR = Window(100, 3600.0)
@@ -73,14 +73,15 @@ def test_of_several_windows_the_fullest_decides() -> None:
     assert windows.wait(60.0) == 0.0
 
 
-def test_the_log_keeps_no_more_than_the_window_holds() -> None:
-    log = WindowLog(PAIR)
-    for step in range(1000):
+def test_what_no_window_can_see_is_forgotten() -> None:
+    windows = stack()
+    for step in range(20_000):
         now = step * 10.0
-        assert log.free(now) > 0
-        log.take()
-        log.stamp(now)
-        assert len(log.releases) <= PAIR.requests
+        windows.trim(now)
+        assert windows.wait(now) == 0.0
+        windows.take()
+        windows.stamp(now)
+        assert len(windows.stamps) <= TRIM_AT
 
 
 @pytest.mark.parametrize("seconds", [1.0, 59.0, 61.0, 3600.0])
@@ -136,23 +137,26 @@ def test_a_longer_limit_that_ended_is_held_no_more() -> None:
 
 
 def test_what_is_remembered_of_a_limit_that_ended_does_not_grow_without_end() -> None:
-    windows = WindowStack((CAP,))
-    windows.hold({CAP, HOUR})
+    windows = stack(CAP, HOUR)
     windows.hold({CAP})
-    for minute in range(600):
-        now = minute * 60.0
+    for second in range(20_000):
+        now = float(second)
+        windows.trim(now)
         assert windows.wait(now) == 0.0
         windows.take()
         windows.stamp(now)
-    # One float a request of the last hour, which is as long as anything is remembered.
-    assert max(len(log.releases) for log in windows.logs.values()) <= 61
+    # One float a request of the last hour, which is as long as anything is remembered, twice.
+    assert len(windows.stamps) <= 2 * 3601
 
 
-def test_the_cap_stays_in_force_whatever_else_comes_and_goes() -> None:
-    windows = WindowStack((CAP,))
-    for held in ({CAP, HOUR}, {CAP, PAIR}, {CAP}):
-        windows.hold(held)
-        assert CAP in windows.logs
+def test_slots_that_others_took_are_counted_in_every_window() -> None:
+    windows = stack(Window(3, 10.0), Window(100, 60.0))
+    windows.take()
+    windows.stamp(0.0)
+    windows.add(1.0, 2)
+    assert windows.free(1.0) == 0
+    assert windows.wait(1.0) == 9.0
+    assert windows.used(60.0, 1.0) == 3
 
 
 def test_a_tighter_limit_below_what_is_in_flight_waits_for_answers() -> None:

@@ -21,6 +21,7 @@ from kb4_async.cli.running import (
     Region,
     connect,
     print_bytes,
+    read_limits,
     run,
     to_json,
 )
@@ -50,7 +51,7 @@ def export(
     fresh: Annotated[bool, typer.Option(help="Replace an earlier export there.")] = False,
     region: Region = None,
     base_url: BaseUrl = None,
-    limit: LimitTexts = None,
+    limits: LimitTexts = None,
     max_concurrency: Concurrency = 32,
     json: Json = False,
     quiet: Annotated[bool, typer.Option(help="Show no progress.")] = False,
@@ -59,7 +60,8 @@ def export(
 
     async def work() -> ExportReport:
         view = ExportView(resource or DEFAULT_RESOURCES, quiet=quiet)
-        kb = connect(region, base_url, limit, max_concurrency, view)
+        held = await read_limits(limits, region, base_url, view.say)
+        kb = connect(region, base_url, held, max_concurrency, view)
         with view:
             async with kb:
                 return await export_account(

@@ -26,7 +26,9 @@ from kb4_async.cli.running import (
     LimitTexts,
     Region,
     connect,
+    note,
     print_bytes,
+    read_limits,
     run,
     to_json,
 )
@@ -44,14 +46,15 @@ def plan(
     verify: VerifyMode = "tail",
     region: Region = None,
     base_url: BaseUrl = None,
-    limit: LimitTexts = None,
+    limits: LimitTexts = None,
     max_concurrency: Concurrency = 32,
     json: Json = False,
 ) -> None:
     """Say what an export will cost: requests, time and days of quota; reads nothing whole."""
 
     async def work() -> ExportPlan:
-        async with connect(region, base_url, limit, max_concurrency) as kb:
+        held = await read_limits(limits, region, base_url)
+        async with connect(region, base_url, held, max_concurrency, note) as kb:
             found = await plan_export(
                 kb,
                 resource,

@@ -18,9 +18,12 @@ from kb4_async import (
     ExportReport,
     ExportStarted,
     KeyPaused,
+    LedgerUnavailable,
+    LimitChanged,
     ListingRepaired,
     RetryScheduled,
 )
+from kb4_async.cli.running import ledger_trouble
 
 STATES = {"complete": "[green]complete[/]", "incomplete": "[red]incomplete[/]"}
 
@@ -87,6 +90,10 @@ class ExportView:
             self.say(
                 f"429: the server asks to slow down; waiting {event.seconds:.0f} s, then a probe"
             )
+        elif isinstance(event, LimitChanged):
+            self.say(f"now {event}")
+        elif isinstance(event, LedgerUnavailable):
+            self.say(ledger_trouble(event))
         elif isinstance(event, RetryScheduled):
             self.say(f"{event.path}: trying again in {event.delay:.1f} s ({event.reason})")
         elif isinstance(event, ListingRepaired):
@@ -143,10 +150,14 @@ def print_summary(report: ExportReport) -> None:
     console = StderrConsole(None if sys.stderr.isatty() else 110)
     console.print(summary(report))
     say = console.out
+    # One cause often stops several resources: it is said once.
+    missing: dict[str, list[str]] = {}
     for name, entry in report.resources.items():
         for gap in entry.gaps:
-            where = f" {dict(gap.scope)}" if gap.scope else ""
-            say(f"missing from {name}{where}: {gap.message}", highlight=False)
+            where = f"{name} {dict(gap.scope)}" if gap.scope else name
+            missing.setdefault(gap.message, []).append(where)
+    for message, places in missing.items():
+        say(f"missing from {', '.join(places)}: {message}", highlight=False)
     manifest = report.destination / "manifest.json"
     if not report.complete:
         say(f"INCOMPLETE: {manifest} names what is missing.", highlight=False)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kb4_async import ConfigurationError, ReportingClient, diagnose
+from kb4_async import ConfigurationError, Limits, ReportingClient, diagnose
 from kb4_async.cli.running import (
     COMPLETE,
     BaseUrl,
@@ -19,7 +19,9 @@ from kb4_async.cli.running import (
     Region,
     connect,
     exit_code,
+    note,
     print_bytes,
+    read_limits,
     run,
     to_json,
 )
@@ -46,13 +48,14 @@ def list_records(
     per_page: Annotated[int, typer.Option(help="Page size, 1 to 500.")] = 500,
     region: Region = None,
     base_url: BaseUrl = None,
-    limit: LimitTexts = None,
+    limits: LimitTexts = None,
     max_concurrency: Concurrency = 32,
 ) -> None:
     """Print records as JSON lines: the lines an export would write."""
 
     async def work() -> None:
-        async with connect(region, base_url, limit, max_concurrency) as kb:
+        held = await read_limits(limits, region, base_url)
+        async with connect(region, base_url, held, max_concurrency, note) as kb:
             if resource == "account":
                 if filters or status or group or test or user or max_items is not None:
                     msg = "account is one record: it takes no filter, parent or --max-items."
@@ -195,7 +198,7 @@ def get(
     """Print one record as a line of JSON."""
 
     async def work() -> None:
-        async with connect(region, base_url, None, 1) as kb:
+        async with connect(region, base_url, Limits(), 1, note) as kb:
             if resource == "account":
                 if record_id is not None:
                     msg = "account is one record: it takes no id."
@@ -220,7 +223,7 @@ def doctor(region: Region = None, base_url: BaseUrl = None, json: Json = False) 
     """Look at key, region, access, limits and clock; two requests."""
 
     async def work() -> int:
-        async with connect(region, base_url, None, 1) as kb:
+        async with connect(region, base_url, Limits(), 1, note) as kb:
             found = await diagnose(kb)
         if json:
             checks = [

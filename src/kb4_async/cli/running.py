@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Annotated, Any, Never, TypeVar
@@ -20,6 +21,7 @@ from kb4_async import (
     ConfigurationError,
     Event,
     KB4Error,
+    LedgerUnavailable,
     Limits,
     PermissionDeniedError,
     QuotaExhaustedError,
@@ -43,8 +45,9 @@ BaseUrl = Annotated[
 LimitTexts = Annotated[
     list[str] | None,
     typer.Option(
-        "--limit",
-        help="Hold this too, besides 1000/60s; repeatable: --limit 4/1s --limit 50/60s.",
+        "--limits",
+        help="Hold these too, besides 1000/60s: '4/1s 50/60s 2000/1d', or 'published' for what "
+        "KnowBe4 publishes ('published:500' for 500 licensed users).",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
@@ -54,10 +57,12 @@ Concurrency = Annotated[int, typer.Option(help="Requests in flight.", min=1)]
 def connect(
     region: str | None,
     base_url: str | None,
-    limits: list[str] | None,
+    limits: Limits,
     max_concurrency: int,
     on_event: Callable[[Event], None] | None = None,
     api_key: str | None = None,
+    *,
+    ledger: bool = True,
 ) -> ReportingClient:
     """Make the client; the key comes from the environment, never from an argument."""
     if region is None and base_url is None:
@@ -68,12 +73,85 @@ def connect(
         api_key,
         region=region,
         base_url=base_url,
-        limits=Limits.of(*(limits or ())),
+        limits=limits,
         max_concurrency=max_concurrency,
         # Only where there are proxies, for it makes aiohttp read ~/.netrc at each request.
         trust_env=bool(getproxies()),
         on_event=on_event,
+        ledger=ledger,
     )
+
+
+def write_line(text: str) -> None:
+    """Tell a person something, on stderr."""
+    with suppress(OSError):  # nobody reads it
+        sys.stderr.write(f"{text}\n")
+
+
+async def read_limits(
+    texts: list[str] | None,
+    region: str | None,
+    base_url: str | None,
+    say: Callable[[str], None] = write_line,
+) -> Limits:
+    """The limits of ``--limits``.
+
+    One request for ``published`` without a number: the account says how many users are licensed.
+
+    Args:
+        texts: As given.
+        region: As given.
+        base_url: As given.
+        say: Told what was assumed, and what was lowered.
+
+    Raises:
+        ConfigurationError: They are no limits.
+    """
+    words = [word for text in texts or () for word in text.replace(",", " ").split()]
+    named = [word for word in words if word.partition(":")[0] == "published"]
+    with warnings.catch_warnings(record=True) as lowered:
+        warnings.simplefilter("always")
+        chosen = Limits.of(*(word for word in words if word not in named))
+    for warning in lowered:
+        say(str(warning.message))
+    for word in named:
+        published = await read_published(word, region, base_url, say)
+        chosen = Limits((*chosen.windows, *published.windows))
+    return chosen
+
+
+async def read_published(
+    word: str, region: str | None, base_url: str | None, say: Callable[[str], None]
+) -> Limits:
+    """What KnowBe4 publishes, for as many licensed users as said or as the account has seats."""
+    _, colon, number = word.partition(":")
+    if colon:
+        if not (number.isascii() and number.isdigit()):
+            msg = f"Licensed users are written as in 'published:500', not {word!r}."
+            raise ConfigurationError(msg)
+        return Limits.published(licensed_users=int(number))
+    async with connect(region, base_url, Limits.published(licensed_users=0), 1) as kb:
+        seats = (await kb.account.get()).get("number_of_seats")
+    known = isinstance(seats, int) and seats >= 0
+    limits = Limits.published(licensed_users=seats if known and seats else 0)
+    whence = "the account's number_of_seats" if known else "the account does not say"
+    say(
+        f"Holding what KnowBe4 publishes: {', '.join(map(str, limits.windows))}, assuming "
+        f"{seats if known else 0:,} licensed users ({whence}). Another number: "
+        "--limits published:NUMBER."
+    )
+    return limits
+
+
+def note(event: Event) -> None:
+    """Tell a person what a command without a progress view must not keep to itself."""
+    if isinstance(event, LedgerUnavailable):
+        write_line(f"kb4: {ledger_trouble(event)}")
+
+
+def ledger_trouble(event: LedgerUnavailable) -> str:
+    """Why the ledger cannot be used, in words."""
+    return f"the ledger cannot be used: {event.reason}"
 
 
 def run(

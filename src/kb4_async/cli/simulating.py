@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from kb4_async import DEFAULT_RESOURCES, ConfigurationError, ExportReport, export_account
+from kb4_async import DEFAULT_RESOURCES, ConfigurationError, ExportReport, Limits, export_account
 from kb4_async.cli.exporting import finish
 from kb4_async.cli.progress import ExportView
 from kb4_async.cli.running import Json, connect, run
@@ -105,7 +105,15 @@ def demo(
             "The first seconds are slow on purpose: no client should fall on a key unannounced."
         )
         async with Simulator(account, latency=0.05, jitter=0.02) as simulator:
-            kb = connect(None, simulator.base_url, None, 32, view, api_key=simulator.api_key)
+            kb = connect(
+                None,
+                simulator.base_url,
+                Limits(),
+                32,
+                view,
+                api_key=simulator.api_key,
+                ledger=False,
+            )
             with view:
                 async with kb:
                     report = await export_account(kb, folder, on_event=view)

@@ -11,7 +11,7 @@ from typing import Any
 from kb4_async.export.estimate import Choice, ResourcePlan, number_of_seats, price
 from kb4_async.export.resources import NEEDS, Members, choose_resources, needed
 from kb4_async.export.survey import Survey, survey
-from kb4_async.options import DAY, ClientOptions, Limits, Window
+from kb4_async.options import DAY, Limits, Window
 from kb4_async.protocol.asks import Verify
 from kb4_async.protocol.pricing import duration
 from kb4_async.reporting.base import check_verify
@@ -42,11 +42,11 @@ class PlanTiming:
     def to_json(self) -> dict[str, Any]:
         """As the command prints it."""
         return {
-            "limits": [text_of(window) for window in self.limits],
+            "limits": [str(window) for window in self.limits],
             "seconds": round(self.seconds, 3),
             "quota": self.quota,
             "days": self.days,
-            "binds": "latency" if self.binds is None else text_of(self.binds),
+            "binds": "latency" if self.binds is None else str(self.binds),
         }
 
 
@@ -72,7 +72,8 @@ class ExportPlan:
         planning_requests: Attempts that planning made.
         latency: Seconds from a request to its answer: the median of planning's own.
         max_concurrency: Requests in flight at a time, as the client has it.
-        in_force: Time under the client's own limits.
+        in_force: Time under the limits that the key is held to now: those of its clients, and what
+            the server told and taught.
         published: Time under the limits that KnowBe4 publishes, which real keys often have.
         licensed_users: Licensed users that those are counted for.
         assumed: What that number is.
@@ -151,22 +152,29 @@ async def plan_export(
     listings = [name for name in needed(names) if name != "account" and name not in NEEDS]
     found = await survey(kb, listings)
     # Arithmetic on a large account takes some tenths of a second, which the event loop needs.
-    return await asyncio.to_thread(make_plan, found, Choice(names, members, verify), kb.options)
+    choice, concurrency = Choice(names, members, verify), kb.options.max_concurrency
+    held = tuple(each.window for each in kb.rate_status().held)
+    return await asyncio.to_thread(make_plan, found, choice, held, concurrency)
 
 
-def make_plan(found: Survey, choice: Choice, options: ClientOptions) -> ExportPlan:
+def make_plan(
+    found: Survey, choice: Choice, held: tuple[Window, ...], concurrency: int
+) -> ExportPlan:
     """Price what was found. Pure."""
     resources = price(found, choice)
     requests = total(resources)
     licensed, assumed = licensed_users(found)
-    time = partial(timing, requests, latency=found.latency, concurrency=options.max_concurrency)
+    published = Limits.published(licensed_users=licensed)
+    time = partial(timing, requests, latency=found.latency, concurrency=concurrency)
     return ExportPlan(
         resources=resources,
         planning_requests=found.requests,
         latency=found.latency,
-        max_concurrency=options.max_concurrency,
-        in_force=time(options.limits),
-        published=time(Limits.published(licensed_users=licensed)),
+        max_concurrency=concurrency,
+        in_force=time(held),
+        published=time(
+            (*published.stack, *(() if published.quota is None else (published.quota,)))
+        ),
         licensed_users=licensed,
         assumed=assumed,
         savings=savings(found, choice, requests),
@@ -178,14 +186,10 @@ def total(resources: Mapping[str, ResourcePlan]) -> int:
     return sum(entry.requests for entry in resources.values())
 
 
-def text_of(window: Window) -> str:
-    """A window as the command line writes it."""
-    return f"{window.requests}/{window.seconds:g}s"
-
-
-def timing(requests: int, limits: Limits, *, latency: float, concurrency: int) -> PlanTiming:
+def timing(
+    requests: int, windows: tuple[Window, ...], *, latency: float, concurrency: int
+) -> PlanTiming:
     """The time that so many requests take."""
-    windows = limits.stack
     takes = duration(requests, windows, latency, concurrency)
     quota = min((each.requests for each in windows if each.seconds == DAY), default=None)
     days = None if quota is None else -(-requests // quota)

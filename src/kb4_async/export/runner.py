@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kb4_async.errors import AuthenticationError, KB4Error, SinkError
+from kb4_async.errors import AuthenticationError, KB4Error, RateLimitError, SinkError
 from kb4_async.events import ExportStarted, Observer
 from kb4_async.export.children import (
     read_histories,
@@ -36,7 +36,8 @@ from kb4_async.protocol.page import Page
 from kb4_async.records import Account
 from kb4_async.reporting.base import check_verify
 from kb4_async.reporting.client import ReportingClient
-from kb4_async.runtime.engine import Tally, tell
+from kb4_async.runtime.engine import Tally
+from kb4_async.runtime.observing import tell
 from kb4_async.sinks import JsonLinesSink, SinkFactory
 
 
@@ -78,6 +79,8 @@ async def export_account(
         ConfigurationError: An unknown resource, or a destination that cannot be used. Nothing was
             touched.
         AuthenticationError: The key is not known here. Nothing was touched.
+        RateLimitError: The key is paused for too long, or its daily quota is spent, before the
+            first answer. Nothing was touched.
         CancelledError: After everything that is whole was committed and the manifest written.
 
     Requests: one for the account and those of each listing. Memory: as for the listings, plus about
@@ -145,8 +148,8 @@ class Run:
         """Learn whose account it is, before anything is touched."""
         try:
             page = await self.kb.account.page(self.account_tally)
-        except AuthenticationError:
-            raise
+        except (AuthenticationError, RateLimitError):
+            raise  # nothing else may be had either: what an earlier run wrote is left alone
         except KB4Error as error:
             return error  # without this one resource the rest may still be had
         self.identity["name"] = page.items[0].get("name")

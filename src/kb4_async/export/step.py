@@ -16,8 +16,9 @@ from kb4_async.protocol.codec import Key, key_of
 from kb4_async.protocol.page import Page, without
 from kb4_async.records import Account
 from kb4_async.reporting.client import ReportingClient
-from kb4_async.runtime.engine import Tally, tell
+from kb4_async.runtime.engine import Tally
 from kb4_async.runtime.listing import Listing
+from kb4_async.runtime.observing import tell
 
 log = logging.getLogger("kb4_async")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
@@ -126,3 +127,42 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     if when.tzinfo is None:  # HTTP dates are always UTC, also in the forms that do not say so
         when = when.replace(tzinfo=UTC)
     return max(0.0, when.timestamp() - now)
+
+
+@dataclass(frozen=True, slots=True)
+class RateHeaders:
+    """What an answer says of the key's limit: ``X-RateLimit-Limit`` and ``-Remaining``.
+
+    KnowBe4 documents neither and recorded answers lack them; where they come, they are read as
+    speaking of a minute.
+
+    Attributes:
+        limit: Requests a minute; None where the header is missing or makes no sense.
+        remaining: How many are left; None likewise.
+    """
+
+    limit: int | None = None
+    remaining: int | None = None
+
+
+NOTHING_TOLD = RateHeaders()
+
+
+def rate_headers(headers: Mapping[str, str]) -> RateHeaders:
+    """Read the rate headers of an answer.
+
+    Args:
+        headers: Response headers, names in lower case.
+    """
+    limit = headers.get("x-ratelimit-limit")
+    remaining = headers.get("x-ratelimit-remaining")
+    if limit is None and remaining is None:
+        return NOTHING_TOLD
+    # A limit of 0 would never let anything through again, whatever it means.
+    return RateHeaders(leading_number(limit) or None, leading_number(remaining))
+
+
+def leading_number(text: str | None) -> int | None:
+    """The number that a header begins with, as in ``50`` and ``50;w=60``."""
+    match = re.match(r"\s*(\d{1,9})\s*(?:[;,]|$)", text or "", re.ASCII)
+    return None if match is None else int(match[1])

@@ -4,84 +4,50 @@ The server counts a request at some moment between its sending and its answer. A
 taken from the grant until the answer + w (any window of length w that holds the arrival has passed
 by then). A request that ended unanswered may still arrive until its end + ``max_lag``, so its slot
 is taken until end + ``max_lag`` + w. Assumption: delivery within ``max_lag``.
+
+One sorted list of these latest possible arrivals serves every window: of a window (n, w) with m
+requests in flight, a slot is free once the (n - m)-th newest of them is w old.
 """
 
 from __future__ import annotations
 
-import heapq
+from bisect import bisect_right, insort
+from collections.abc import Iterable
 
 from kb4_async.options import Window
 
-
-class WindowLog:
-    """The slots of one window.
-
-    Memory: one float a request of the last ``seconds``, so at most ``requests`` of them.
-    """
-
-    __slots__ = ("in_flight", "releases", "window")
-
-    def __init__(self, window: Window) -> None:
-        self.window = window
-        self.in_flight = 0
-        #: Times at which stamped slots become free, as a heap: late deliveries are out of order.
-        self.releases: list[float] = []
-
-    def free(self, now: float) -> int:
-        """Slots free at ``now``."""
-        while self.releases and self.releases[0] <= now:
-            heapq.heappop(self.releases)
-        return self.window.requests - self.in_flight - len(self.releases)
-
-    def next_release(self) -> float | None:
-        """When the next stamped slot becomes free; None if only answers can free one."""
-        return self.releases[0] if self.releases else None
-
-    def take(self) -> None:
-        """Occupy a slot for a request that is about to be sent."""
-        self.in_flight += 1
-
-    def stamp(self, latest_arrival: float) -> None:
-        """The request cannot arrive after this moment: its slot is free one window later."""
-        self.in_flight -= 1
-        heapq.heappush(self.releases, latest_arrival + self.window.seconds)
-
-    def give_back(self) -> None:
-        """The request was certainly never sent."""
-        self.in_flight -= 1
+#: The list is looked through for what has passed when it has grown to this, or doubled.
+TRIM_AT = 2048
 
 
 class WindowStack:
     """Several windows held at once.
+
+    Memory: one float a request within the longest window that was ever held.
 
     Args:
         windows: The windows held first.
 
     Attributes:
         held: The windows that bind now.
-        logs: Their slots. The longest window's log is kept when it binds no longer, for it is the
-            memory from which others begin.
+        in_flight: Requests granted and not yet accounted for.
+        stamps: Latest possible arrivals of the others, sorted; late deliveries lie ahead.
+        span: Seconds for which they are remembered: a window held again forgets nothing.
     """
 
-    __slots__ = ("held", "logs")
+    __slots__ = ("held", "in_flight", "span", "stamps", "trim_at")
 
-    def __init__(self, windows: tuple[Window, ...]) -> None:
-        self.held = set(windows)
-        self.logs = {window: WindowLog(window) for window in windows}
+    def __init__(self, windows: Iterable[Window]) -> None:
+        self.in_flight = 0
+        self.stamps: list[float] = []
+        self.span = 0.0
+        self.trim_at = TRIM_AT
+        self.hold(windows)
 
-    def hold(self, windows: set[Window]) -> None:
+    def hold(self, windows: Iterable[Window]) -> None:
         """Hold exactly these windows from now on, without forgetting what was sent before."""
-        history = max(self.logs.values(), key=lambda log: log.window.seconds)
-        for window in windows - self.logs.keys():
-            log = WindowLog(window)
-            log.in_flight = history.in_flight
-            shift = window.seconds - history.window.seconds
-            log.releases = [release + shift for release in history.releases]  # still a heap
-            self.logs[window] = log
-        self.held = windows
-        longest = max(self.logs, key=lambda window: window.seconds)
-        for window in self.logs.keys() - windows - {longest}:
-            del self.logs[window]
+        self.held = frozenset(windows)
+        self.span = max(self.span, *(window.seconds for window in self.held))
 
     def wait(self, now: float) -> float | None:
         """Seconds until every window has a free slot as far as stamps tell; 0 if all have one now.
@@ -89,27 +55,42 @@ class WindowStack:
         None means that a window is full of requests in flight: only an answer can free a slot.
         """
         longest = 0.0
-        for window, log in self.logs.items():
-            # One that binds no longer is asked too: asking is what forgets.
-            if log.free(now) > 0 or window not in self.held:
-                continue
-            release = log.next_release()
-            if release is None:
+        for window in self.held:
+            room = window.requests - self.in_flight
+            if room <= 0:
                 return None
-            longest = max(longest, release - now)
+            if room <= len(self.stamps):
+                longest = max(longest, self.stamps[-room] + window.seconds - now)
         return longest
+
+    def used(self, seconds: float, now: float) -> int:
+        """Slots that a window of this length would find taken."""
+        return self.in_flight + len(self.stamps) - bisect_right(self.stamps, now - seconds)
+
+    def free(self, now: float) -> int:
+        """Requests that may leave at once."""
+        return max(0, min(w.requests - self.used(w.seconds, now) for w in self.held))
 
     def take(self) -> None:
         """Occupy a slot in every window; only after ``wait`` returned 0."""
-        for log in self.logs.values():
-            log.take()
+        self.in_flight += 1
 
     def stamp(self, latest_arrival: float) -> None:
-        """Stamp a request in every window."""
-        for log in self.logs.values():
-            log.stamp(latest_arrival)
+        """A request cannot arrive after this moment: its slots are free one window later each."""
+        self.in_flight -= 1
+        self.add(latest_arrival)
 
     def give_back(self) -> None:
-        """Free a request's slot in every window."""
-        for log in self.logs.values():
-            log.give_back()
+        """A request was certainly never sent."""
+        self.in_flight -= 1
+
+    def add(self, latest_arrival: float, count: int = 1) -> None:
+        """Count requests that took no slot here before: somebody else sent them."""
+        for _ in range(count):
+            insort(self.stamps, latest_arrival)
+
+    def trim(self, now: float) -> None:
+        """Forget what no window can see any more."""
+        if len(self.stamps) >= self.trim_at:
+            del self.stamps[: bisect_right(self.stamps, now - self.span)]
+            self.trim_at = max(TRIM_AT, 2 * len(self.stamps))

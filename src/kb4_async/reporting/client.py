@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from kb4_async.errors import ConfigurationError
-from kb4_async.events import Observer
+from kb4_async.events import Observer, RateStatus
 from kb4_async.options import ClientOptions, Limits, Paging, Retry, Timeout
 from kb4_async.protocol.address import reporting_address
 from kb4_async.protocol.credential import Secret, check_secret
@@ -18,7 +18,9 @@ from kb4_async.reporting.training import Training
 from kb4_async.reporting.users import UsersNoun
 from kb4_async.runtime.engine import Engine
 from kb4_async.runtime.keystate import key_state
+from kb4_async.runtime.ledger import find_ledger
 from kb4_async.runtime.limiter import Limiter
+from kb4_async.runtime.share import join_ledger
 from kb4_async.runtime.source import Source
 from kb4_async.runtime.transport import Transport
 from kb4_async.version import VERSION
@@ -57,6 +59,10 @@ class ReportingClient:
         ssl: An SSL context, for a private certificate authority.
         trust_env: Use proxies from the environment; with a lent session the session decides.
         on_event: Called with frozen events (``kb4_async.events``); must return at once.
+        ledger: Account for the key together with the other programs of this machine that use the
+            same ledger, and remember across restarts what was sent and learned. True for the user's
+            own (``KB4_LEDGER``, or ``kb4_async/ledger.sqlite`` in the user's state folder), which
+            the command uses; or a file. It holds the key's fingerprint, never the key.
 
     Attributes:
         account: The account itself, and its risk history.
@@ -86,9 +92,11 @@ class ReportingClient:
         ssl: ssl_module.SSLContext | None = None,
         trust_env: bool = False,
         on_event: Observer | None = None,
+        ledger: bool | str | os.PathLike[str] | None = None,
     ) -> None:
         self.address = reporting_address(region, base_url)
         secret = find_key(api_key)
+        book = find_ledger(ledger)
         self.options = ClientOptions(
             limits=limits or Limits(),
             max_concurrency=max_concurrency,
@@ -111,7 +119,9 @@ class ReportingClient:
                 user_agent=f"kb4_async/{VERSION}",
             )
             state = key_state(self.address.origin, secret.fingerprint)
-            limiter = Limiter(state, options.limits, max_pause=options.max_pause)
+            if book is not None:
+                join_ledger(state, book, self.address.origin, secret.fingerprint)
+            limiter = Limiter(state, options.limits, max_pause=options.max_pause, observer=on_event)
             return Engine(transport, limiter, options, observer=on_event)
 
         self.source = Source(build, max_concurrency, paging)
@@ -138,6 +148,17 @@ class ReportingClient:
     ) -> None:
         """Close the client."""
         await self.close()
+
+    def rate_status(self) -> RateStatus:
+        """How the key stands: what it is held to and why, what waits, and what was used today.
+
+        Sends nothing.
+
+        Raises:
+            ClientClosedError: The client was closed.
+        """
+        self.source.check()
+        return self.source.engine.limiter.status()
 
     async def close(self) -> None:
         """Cancel what is under way, wait for it and close the connections. May be called again.

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import email.utils
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from kb4_async.errors import KB4Error
+from kb4_async.events import RateStatus
 from kb4_async.protocol import codec
 from kb4_async.protocol.credential import Secret
 from kb4_async.protocol.request import Request
@@ -33,7 +34,8 @@ class Check:
     """One thing that was looked at.
 
     Attributes:
-        name: ``key``, ``address``, ``account``, ``users``, ``limits`` or ``clock``.
+        name: ``key``, ``address``, ``account``, ``users``, ``limits``, ``used``, ``ledger`` or
+            ``clock``.
         state: ``ok``, ``warning`` or ``failed``.
         detail: What was seen.
         advice: What to do; empty where all is well.
@@ -90,7 +92,7 @@ async def diagnose(kb: ReportingClient) -> Diagnosis:
     except KB4Error as error:
         problem = error
         checks.append(Check("users", "failed", str(error), "See the message."))
-    checks.append(inspect_limits(kb, account.headers))
+    checks.extend(inspect_limits(kb.rate_status(), account.headers))
     checks.append(inspect_clock(account.headers, datetime.now(UTC)))
     return Diagnosis(tuple(checks), problem)
 
@@ -146,13 +148,20 @@ def inspect_users(found: int) -> Check:
     )
 
 
-def inspect_limits(kb: ReportingClient, headers: Mapping[str, str]) -> Check:
-    """Say which limits hold, and what the server says of its own."""
-    windows = kb.options.limits.stack
-    ours = ", ".join(f"{w.requests} requests in {w.seconds:g} s" for w in windows)
+def inspect_limits(status: RateStatus, headers: Mapping[str, str]) -> Iterator[Check]:
+    """Say which limits hold and why, what was used, and what the server says of its own."""
+    ours = "; ".join(str(limit) for limit in status.held)
     theirs = headers.get("x-ratelimit-limit")
     said = f"the server says {theirs}" if theirs else "the server says nothing of its own"
-    return Check("limits", "ok", f"at most {ours}; {said}")
+    yield Check("limits", "ok", f"at most {ours}; {said}")
+    ends = "" if status.day_ends is None else f", a day that ends at {status.day_ends}"
+    yield Check("used", "ok", f"{status.used_today:,} requests of the present day{ends}")
+    if status.trouble is not None:
+        yield Check("ledger", "warning", status.trouble)
+    elif status.ledger is None:
+        yield Check("ledger", "ok", "off: other programs that use the key are not known of")
+    else:
+        yield Check("ledger", "ok", status.ledger)
 
 
 def inspect_clock(headers: Mapping[str, str], now: datetime) -> Check:

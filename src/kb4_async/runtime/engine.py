@@ -12,14 +12,23 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from kb4_async.errors import APITimeoutError, DecodeError, KB4Error, TransportError
-from kb4_async.events import Event, KeyPaused, Observer, RequestFinished, RetryScheduled
+from kb4_async.events import Event, Observer, RequestFinished, RetryScheduled
 from kb4_async.options import ClientOptions
 from kb4_async.protocol.backoff import backoff
 from kb4_async.protocol.codec import excerpt
 from kb4_async.protocol.request import Request
-from kb4_async.protocol.verdict import MAYBE_UNREAD, Action, Refusal, judge, retry_after
+from kb4_async.protocol.verdict import (
+    MAYBE_UNREAD,
+    NOTHING_TOLD,
+    Action,
+    Refusal,
+    judge,
+    rate_headers,
+    retry_after,
+)
 from kb4_async.runtime.keystate import Permit
 from kb4_async.runtime.limiter import Limiter
+from kb4_async.runtime.observing import tell
 from kb4_async.runtime.transport import Answer, NoAnswerError, Transport
 from kb4_async.runtime.turnstile import Rank
 
@@ -183,14 +192,13 @@ class Engine:
 
     def settle(self, request: Request, permit: Permit, answer: Answer) -> None:
         """Account for an answer."""
+        told = rate_headers(answer.headers)
         if judge(answer.status) is not Action.PAUSE:
-            self.limiter.answered(permit, arrived=answer.status not in MAYBE_UNREAD)
+            arrived = answer.status not in MAYBE_UNREAD
+            self.limiter.answered(permit, arrived=arrived, told=told if arrived else NOTHING_TOLD)
             return
         asked = retry_after(answer.headers, self.wall())
-        seconds = self.limiter.refused(permit, asked)
-        if seconds is not None:
-            self.notify(KeyPaused(request.path, seconds, asked))
-            log.warning("429: the key pauses for %.1f s", seconds)
+        self.limiter.refused(permit, asked, told=told, path=request.path)
 
     def settle_unanswered(self, permit: Permit, error: NoAnswerError, attempt: int) -> None:
         """Account for an attempt without a whole answer."""
@@ -254,11 +262,3 @@ class Engine:
         """Tell the client's observer."""
         if self.observer is not None:
             tell(self.observer, event)
-
-
-def tell(observer: Observer, event: Event) -> None:
-    """Tell an observer; what it raises is logged and stops nothing."""
-    try:
-        observer(event)
-    except Exception:  # a watcher's bug must not cost an export
-        log.exception("on_event failed for %s", type(event).__name__)

@@ -1,7 +1,7 @@
 """What is known of a key in this process: plain data under a lock, outliving every client.
 
 The state belongs to an origin and a key's fingerprint, never to a client: closing and reopening a
-client forgets nothing, and all clients of a key share its windows and its pause.
+client forgets nothing, and all clients of a key share its windows, its pause and what was learned.
 """
 
 from __future__ import annotations
@@ -9,57 +9,166 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
 
-from kb4_async.options import CAP, Limits
+from kb4_async.events import Event, HeldLimit, KeyPaused, LimitChanged
+from kb4_async.options import CAP, CAP_REQUESTS, CAP_SECONDS, DAY, PUBLISHED, Limits, Window
+from kb4_async.protocol.backoff import LONGEST_PAUSE
 from kb4_async.protocol.gate import Gate
+from kb4_async.protocol.learning import HEADERS_EXPLAIN, Lesson
+from kb4_async.protocol.quota import Quota
+from kb4_async.protocol.verdict import NOTHING_TOLD, RateHeaders
 from kb4_async.protocol.windows import WindowStack
 from kb4_async.runtime.turnstile import Turnstile
 
+if TYPE_CHECKING:
+    from kb4_async.runtime.share import Share
+
 #: Requests a second on first contact and after a refusal; doubled with each quiet second.
 SLOW_START = 4.0
+#: As ``Limits.max_lag``, for requests that were in flight when a process was forked.
+FORK_LAG = 30.0
+#: No pause of our own lasts longer, jitter included: one that does was asked for by the server.
+LONGEST_OWN_PAUSE = 1.25 * LONGEST_PAUSE
+
+CAP_WHY = "the cap"
+CONFIGURED = "as configured"
+TOLD = "the server's X-RateLimit-Limit"
+ELSEWHERE = "as another process was told"
+CAUTION = "as KnowBe4 publishes, for the ledger cannot be used"
 
 
 @dataclass(slots=True)
 class Permit:
-    """The right to send one request now. Exactly one of the three endings is reported.
+    """The right to send one request now. Exactly one of the endings is reported.
 
     Attributes:
         granted: When it was granted.
         probe: The request is the probe that may end a pause.
+        place: How many requests of the last 60 s it is one of, itself and those in flight included.
+        number: What had been counted on the key when it was granted.
     """
 
     granted: float
     probe: bool = False
+    place: int = 1
+    number: int = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Member:
+    """An open client of the key.
+
+    Attributes:
+        limits: What it wants to be held.
+        tell: Told what happens to the key, from any thread.
+    """
+
+    limits: Limits
+    tell: Callable[[Event], None]
 
 
 @dataclass(slots=True, eq=False)
 class KeyState:
-    """Windows, pause and slow start of one key. Every method is called under ``lock``.
+    """Windows, pause, quota and lesson of one key. Every method is called under ``lock``.
 
     Attributes:
+        members: The open clients.
         turnstiles: Who waits, in each event loop.
         ramp: When the slow start began; None before the first request.
         granted: Permits granted so far.
+        counted: The same, with requests of others that the server's headers told of.
+        lesson: What refusals taught; None where nothing is known beyond the cap.
+        told: Requests a minute as the server's headers say; None without them.
+        explained: When a refusal was last explained by its headers.
+        learned_at: When the newest refusal came that taught, in seconds since the epoch.
+        share: This process's part of the ledger; None without one.
+        pauses: Pauses begun.
+        why: Where each held window comes from.
+        news: Events that the members are still to be told.
+        wall: Seconds since the epoch, for what people read.
     """
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     windows: WindowStack = field(default_factory=lambda: WindowStack((CAP,)))
     gate: Gate = field(default_factory=Gate)
-    limits: list[Limits] = field(default_factory=list)
+    quota: Quota = field(default_factory=Quota)
+    members: list[Member] = field(default_factory=list)
     turnstiles: dict[asyncio.AbstractEventLoop, Turnstile] = field(default_factory=dict)
     ramp: float | None = None
     granted: int = 0
+    counted: int = 0
+    lesson: Lesson | None = None
+    told: int | None = None
+    explained: float = float("-inf")
+    learned_at: float = 0.0
+    share: Share | None = None
+    pauses: int = 0
+    why: dict[Window, str] = field(default_factory=lambda: {CAP: CAP_WHY})
+    news: list[Event] = field(default_factory=list)
+    wall: Callable[[], float] = time.time  # noqa: TID251  # the default source of it
 
-    def join(self, limits: Limits) -> None:
+    # -- what is held --------------------------------------------------------------------------
+
+    def join(self, member: Member) -> None:
         """A client opened: the tightest of all open clients' limits is held."""
-        self.limits.append(limits)
-        self.windows.hold({window for each in self.limits for window in each.stack})
+        self.members.append(member)
+        self.forget_dryness()
+        self.hold()
 
-    def leave(self, limits: Limits) -> None:
+    def leave(self, member: Member) -> None:
         """A client closed; what it sent stays counted."""
-        self.limits.remove(limits)
-        self.windows.hold({CAP}.union(*(each.stack for each in self.limits)))
+        self.members.remove(member)
+        self.forget_dryness()
+        self.hold()
+
+    def forget_dryness(self) -> None:
+        """Other clients may have another quota: the ledger is asked anew."""
+        if self.share is not None:
+            self.share.resets = None
+
+    def hold(self) -> None:
+        """Hold what the cap, the clients, the server and other processes want held."""
+        why: dict[Window, str] = {}
+        if self.share is not None:
+            if self.share.trouble is not None:
+                why |= dict.fromkeys(PUBLISHED, CAUTION)
+            why |= dict.fromkeys(self.share.others, ELSEWHERE)
+        if self.lesson is not None:
+            learned = f"learned from a refusal at {clock_time(self.learned_at, self.wall())}"
+            why |= dict.fromkeys(self.lesson.windows, learned)
+        if self.told is not None:
+            why[Window(min(self.told, CAP_REQUESTS), CAP_SECONDS)] = TOLD
+        for member in self.members:
+            why |= dict.fromkeys(member.limits.stack, CONFIGURED)
+        why[CAP] = CAP_WHY
+        self.why = why
+        self.windows.hold(why)
+
+    def held(self) -> tuple[HeldLimit, ...]:
+        """The limits in force that a shorter or equal one does not already imply."""
+        tightest: dict[float, Window] = {}
+        for window in sorted(self.why, key=lambda w: (w.seconds, w.requests)):
+            tightest.setdefault(window.seconds, window)
+        limit = self.quota_limit()
+        quota = () if limit is None else (HeldLimit(Window(limit, DAY), CONFIGURED),)
+        return (*(HeldLimit(each, self.why[each]) for each in tightest.values()), *quota)
+
+    def quota_limit(self) -> int | None:
+        """Requests a day, where an open client was told so."""
+        quotas = (member.limits.quota for member in self.members)
+        return min((quota.requests for quota in quotas if quota is not None), default=None)
+
+    def changed(self, window: Window) -> None:
+        """Hold what is known now, and tell about the window that changed."""
+        self.hold()
+        self.news.append(LimitChanged(window, self.why.get(window, CAP_WHY)))
+
+    # -- who may send --------------------------------------------------------------------------
 
     def turnstile(self, loop: asyncio.AbstractEventLoop) -> Turnstile:
         """Who waits in this loop; loops that have closed are forgotten."""
@@ -67,21 +176,78 @@ class KeyState:
             del self.turnstiles[closed]
         return self.turnstiles.setdefault(loop, Turnstile(loop))
 
+    def waiting(self) -> int:
+        """Requests in line, in all loops."""
+        return sum(len(q) for line in self.turnstiles.values() for q in line.queues.values())
+
     def wait(self, now: float) -> float | None:
         """Seconds until a request may leave; None if only an answer can tell."""
         gate = self.gate.wait(now)
         if gate is None:
             return None
         windows = self.windows.wait(now)
-        return None if windows is None else max(gate, windows)
+        if windows is None:
+            return None
+        return max(gate, windows, 0.0 if self.share is None else self.share.wait(now))
+
+    def must_borrow(self, now: float) -> bool:
+        """Whether the ledger must lend a request before one may leave."""
+        return self.share is not None and not self.share.ready(now)
+
+    def dry_until(self, now: float) -> float | None:
+        """When the daily quota is free again; None while something is left of it."""
+        if self.share is not None and self.share.trouble is None:
+            resets = self.share.resets
+            return resets if resets is not None and now < resets else None
+        if self.quota.left(self.quota_limit(), self.windows.in_flight, now) == 0:
+            return self.quota.resets(now)
+        return None
+
+    def exhaust(self, now: float) -> float | None:
+        """The server refuses for longer than is waited for: where there is a quota, that is spent.
+
+        Returns:
+            When it is free again; None where no client was told of a quota.
+        """
+        if self.quota_limit() is None:
+            return None
+        until = self.gate.until
+        if until - now <= LONGEST_OWN_PAUSE:
+            # The server did not say for how long, so until the end of the day as counted here.
+            until = max(until, self.day_ends() or now + DAY)
+        self.quota.exhausted(until)
+        if self.share is not None:
+            self.share.exhausted = self.share.resets = until
+        return until
+
+    def day_ends(self) -> float | None:
+        """When the present day's quota ends; None before its first request."""
+        if self.share is not None and self.share.trouble is None:
+            return self.share.day_ends
+        return self.quota.ends
+
+    def used_today(self) -> int:
+        """Requests of the present day."""
+        if self.share is not None and self.share.trouble is None:
+            return self.share.used_today + len(self.share.spent) + self.windows.in_flight
+        return self.quota.used + self.windows.in_flight
 
     def grant(self, now: float) -> Permit:
         """Take a slot in every window; only after ``wait`` returned 0."""
+        self.windows.trim(now)
         self.windows.take()
         self.granted += 1
+        self.counted += 1
+        if self.share is not None:
+            self.share.use()
         if self.ramp is None:
             self.ramp = now
-        return Permit(now, self.gate.grant())
+        place = self.windows.used(CAP_SECONDS, now)
+        if self.lesson is not None:
+            self.lesson.used |= place >= self.lesson.level
+            if self.lesson.climb(now):
+                self.climbed()
+        return Permit(now, self.gate.grant(), place, self.counted)
 
     def pace(self, now: float) -> float:
         """Requests a second that the slow start allows now; doubles each second since it began."""
@@ -89,24 +255,133 @@ class KeyState:
             return SLOW_START
         return SLOW_START * 2.0 ** min(32, int(now - self.ramp))
 
-    def answered(self, permit: Permit, now: float, latest: float, *, refused: bool) -> None:
-        """Headers came: the request arrived at ``latest`` at the latest."""
-        self.windows.stamp(latest)
-        if permit.probe and not refused:
-            self.gate.probe_answered(now)
-            self.ramp = now
+    # -- how it ended --------------------------------------------------------------------------
+
+    def answered(
+        self, permit: Permit, now: float, latest: float, told: RateHeaders = NOTHING_TOLD
+    ) -> None:
+        """An answer other than 429 came: the request arrived at ``latest`` at the latest."""
+        self.arrived(permit, latest)
+        self.obey(permit, now, told)
+        if permit.probe:
+            self.open(now)
 
     def unanswered(self, permit: Permit, now: float, max_lag: float, delay: float) -> None:
         """No answer: the request may still arrive until ``max_lag`` from now."""
-        self.windows.stamp(now + max_lag)
+        self.arrived(permit, now + max_lag)
         if permit.probe:
             self.gate.probe_lost(now, delay)
 
     def unsent(self, permit: Permit, now: float, delay: float) -> None:
         """Nothing left this machine: the permit returns."""
         self.windows.give_back()
+        if self.share is not None:
+            self.share.return_one()
         if permit.probe:
             self.gate.probe_lost(now, delay)
+
+    def arrived(self, permit: Permit, latest: float) -> None:
+        """Count a request that may have arrived as late as this."""
+        self.windows.stamp(latest)
+        self.quota.spend(permit.granted, latest)
+        if self.share is not None:
+            self.share.spent.append((permit.granted, latest))
+
+    def open(self, now: float) -> None:
+        """The probe was answered: the pause is over."""
+        began = self.gate.since
+        self.gate.probe_answered(now)
+        self.ramp = now
+        if began is not None and self.lesson is not None:
+            self.lesson.opened(now, now - began)
+        if self.share is not None:
+            self.share.opened = True
+            self.share.taught = True
+
+    def refused(
+        self,
+        permit: Permit,
+        now: float,
+        *,
+        path: str,
+        chance: float,
+        retry_after: float | None,
+        told: RateHeaders = NOTHING_TOLD,
+    ) -> float | None:
+        """A 429 came.
+
+        Returns:
+            Seconds of the pause that begins now; None where it belongs to one that is known.
+        """
+        self.arrived(permit, now)
+        first = self.gate.since is None
+        seconds = self.gate.refused(
+            permit.granted, now, probe=permit.probe, chance=chance, retry_after=retry_after
+        )
+        self.obey(permit, now, told)
+        if seconds is None:
+            if self.lesson is not None and not permit.probe:
+                self.lesson.refuse_too(permit.place)
+            return None
+        self.pauses += 1
+        self.news.append(KeyPaused(path, seconds, retry_after))
+        if self.share is not None:
+            self.share.refused = True
+        if first:
+            self.learn(permit, now, told)
+        return seconds
+
+    # -- what it teaches -----------------------------------------------------------------------
+
+    def learn(self, permit: Permit, now: float, told: RateHeaders) -> None:
+        """A refusal of a new moment lowers what is held, unless its headers explain it."""
+        if told.limit is not None:
+            explained = now - self.explained > HEADERS_EXPLAIN
+            self.explained = now
+            if explained:
+                return
+        if self.lesson is None:
+            self.lesson = Lesson.first(permit.place, now, told=told.limit is not None)
+        else:
+            self.lesson.refuse(permit.place, now)
+        self.learned_at = self.wall()
+        self.taught()
+
+    def climbed(self) -> None:
+        """Quiet minutes raised what is held."""
+        if self.lesson is not None and self.lesson.over:
+            self.lesson = None
+        self.taught()
+
+    def taught(self) -> None:
+        """The lesson changed."""
+        if self.share is not None:
+            self.share.taught = True
+        self.changed(CAP if self.lesson is None else self.lesson.windows[-1])
+
+    def obey(self, permit: Permit, now: float, told: RateHeaders) -> None:
+        """Hold what the server's headers say, and count what others surely took."""
+        if told.limit is not None and told.limit != self.told:
+            news = told.limit < CAP_REQUESTS or self.told is not None
+            self.told = told.limit
+            if news:
+                self.changed(Window(min(told.limit, CAP_REQUESTS), CAP_SECONDS))
+            else:
+                self.hold()
+        if told.remaining is None:
+            return
+        limit = told.limit or min(w.requests for w in self.why if w.seconds == CAP_SECONDS)
+        # What this key sent since, and may have arrived, is no use by others: what is left over is.
+        others = limit - permit.place - (self.counted - permit.number) - told.remaining
+        if others > 0:
+            self.windows.add(now, others)
+            self.counted += others
+
+
+def clock_time(moment: float, now: float) -> str:
+    """A time of day, with its date unless it is today's."""
+    then, today = datetime.fromtimestamp(moment).astimezone(), datetime.fromtimestamp(now).date()  # noqa: DTZ006  # made aware, and a date
+    return then.strftime("%H:%M" if then.date() == today else "%Y-%m-%d %H:%M")
 
 
 registry_lock = threading.Lock()
@@ -120,13 +395,23 @@ def key_state(origin: str, fingerprint: str) -> KeyState:
 
 
 def after_fork() -> None:
-    """A child keeps what was sent and paused, and drops what waits in the parent's loops."""
+    """A child keeps what was sent, paused and learned, and drops what waits in the parent.
+
+    What the parent had in flight is the parent's to end: here it counts as unanswered.
+    """
     global registry_lock  # noqa: PLW0603  # the parent may have held it at the fork
     registry_lock = threading.Lock()
     for state in registry.values():
         state.lock = threading.Lock()
         state.turnstiles.clear()
-        state.limits.clear()
+        state.members.clear()
+        state.windows.add(time.monotonic() + FORK_LAG, state.windows.in_flight)
+        state.windows.in_flight = 0
+        if state.gate.probing:
+            state.gate.probe_lost(time.monotonic())
+        if state.share is not None:
+            state.share.forked()
+        state.hold()
 
 
 if hasattr(os, "register_at_fork"):

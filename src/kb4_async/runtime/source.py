@@ -114,8 +114,10 @@ class Source:
         self.closed = True
         await self.scope.close()
         if self.opened is not None:
-            self.opened.limiter.close()
+            limiter = self.opened.limiter
+            limiter.close()
             await self.opened.transport.close()
+            await limiter.settle()
 
 
 @dataclass(frozen=True, slots=True)

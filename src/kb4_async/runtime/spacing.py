@@ -8,6 +8,8 @@ than a short window's own rate.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from aiolimiter import AsyncLimiter
 
 from kb4_async.options import Window
@@ -28,7 +30,7 @@ class Spacing:
         self.pace = 0.0
         self.bucket = AsyncLimiter(1, 1.0)
 
-    async def launch(self, pace: float, windows: tuple[Window, ...]) -> None:
+    async def launch(self, pace: float, windows: Iterable[Window]) -> None:
         """Wait until the next launch is due.
 
         Args:

@@ -1,0 +1,331 @@
+"""What several processes know of one key together: the ledger's arithmetic. Pure; times are UTC.
+
+A process may send what it was lent. What is lent counts as taken until the process says when it had
+arrived at the latest. A process that was killed says nothing: when its loan expires, what it held
+counts as sent at that moment and delivered ``MAX_LAG`` later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from kb4_async.options import CAP, DAY, Window
+from kb4_async.protocol.learning import Lesson
+from kb4_async.protocol.quota import Quota
+from kb4_async.protocol.windows import WindowStack
+
+#: Seconds after its last word for which a process is taken to live.
+LOAN_SECONDS = 15.0
+#: As ``Limits.max_lag``: a killed process cannot tell its own.
+MAX_LAG = 30.0
+#: Seconds until a process that got nothing asks again, where others hold what there is.
+ASK_AGAIN = 0.25
+#: A clock that moved this much against the machine's own was set.
+JUMP = 1.0
+#: No refusal is remembered for longer than this, whatever the server asked for.
+LONGEST_MEMORY = DAY
+
+
+@dataclass(slots=True)
+class Holder:
+    """A process.
+
+    Attributes:
+        held: Requests lent to it and not accounted for.
+        expires: When it counts as dead unless it is heard of again.
+        windows: What it was told to hold: the tightest of all processes is held by all.
+    """
+
+    held: int
+    expires: float
+    windows: tuple[Window, ...] = ()
+
+
+@dataclass(slots=True)
+class Pause:
+    """A pause of the key after a 429.
+
+    Attributes:
+        since: When the incident began.
+        until: Until when nothing is sent.
+        step: Refusals in a row.
+        prober: The process whose probe may end it.
+        probing_until: For how long that process is waited for.
+    """
+
+    since: float
+    until: float
+    step: int
+    prober: str = ""
+    probing_until: float = 0.0
+
+
+@dataclass(slots=True)
+class Report:
+    """What a process says, and asks for.
+
+    Attributes:
+        who: Name of the process.
+        held: Requests in flight or lent to it.
+        want: Requests it would like to be lent besides.
+        windows: What it was told to hold.
+        spent: When each request that was accounted for was granted, and had arrived at the latest.
+        refused: The pause of a 429 that came since the last report.
+        opened: A probe was answered since.
+        exhausted: Until when the server said since that the daily quota is spent.
+        lesson: What is known to it of the key's limit.
+        taught: That changed since.
+        revision: Of the lesson it knew before.
+    """
+
+    who: str
+    held: int
+    want: int = 0
+    windows: tuple[Window, ...] = ()
+    spent: Sequence[tuple[float, float]] = ()
+    refused: Pause | None = None
+    opened: bool = False
+    exhausted: float | None = None
+    lesson: Lesson | None = None
+    taught: bool = False
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Loan:
+    """What it is told.
+
+    Attributes:
+        permits: Requests lent to it.
+        wait: Seconds after which to ask again, where it was lent none.
+        resets: When the daily quota is free again; None while something is left.
+        used: Requests of the present day, by all processes.
+        day_ends: When the day ends; None before its first request.
+        pause: The key's pause; None while it is open.
+        lesson: What is known of its limit.
+        revision: Of the lesson.
+        windows: What other processes were told to hold.
+    """
+
+    permits: int
+    wait: float
+    resets: float | None
+    used: int
+    day_ends: float | None
+    pause: Pause | None
+    lesson: Lesson | None
+    revision: int
+    windows: tuple[Window, ...]
+
+
+@dataclass(slots=True)
+class SharedKey:
+    """One key's page of the ledger.
+
+    Attributes:
+        stamps: Latest possible arrivals, sorted.
+        holders: The processes that live, by name.
+        quota: The present day.
+        pause: The key's pause.
+        lesson: What was learned of its limit.
+        revision: Times that the lesson changed.
+        wall: The clock when this was written.
+        machine: The machine's own clock then, which nobody sets.
+    """
+
+    stamps: list[float] = field(default_factory=list)
+    holders: dict[str, Holder] = field(default_factory=dict)
+    quota: Quota = field(default_factory=Quota)
+    pause: Pause | None = None
+    lesson: Lesson | None = None
+    revision: int = 0
+    wall: float | None = None
+    machine: float = 0.0
+
+    def exchange(self, report: Report, now: float, machine: float) -> Loan:
+        """Take in a process's report and lend it what it may send.
+
+        Args:
+            report: What it says.
+            now: The present time.
+            machine: The machine's own clock; it may begin anew, but is never set.
+        """
+        self.follow_clock(now, machine)
+        self.bury(now)
+        self.holders[report.who] = Holder(report.held, now + LOAN_SECONDS, report.windows)
+        for granted, latest in report.spent:
+            self.quota.spend(granted, latest)
+        stack = self.stack()
+        for _, latest in report.spent:
+            stack.add(latest)
+        self.take_pause(report, now)
+        self.take_lesson(report)
+        if report.exhausted is not None:
+            self.quota.exhausted(min(report.exhausted, now + LONGEST_MEMORY))
+        limit = self.quota_limit()
+        left = self.quota.left(limit, stack.in_flight, now)
+        permits, wait = self.lend(report, stack, left, now)
+        mine = self.holders[report.who]
+        mine.held += permits
+        if not (mine.held or mine.windows):
+            del self.holders[report.who]
+        stack.trim_at = 0
+        stack.trim(now)
+        return Loan(
+            permits,
+            wait,
+            self.quota.resets(now) if left == 0 else None,
+            self.quota.used,
+            self.quota.ends,
+            self.pause,
+            self.lesson,
+            self.revision,
+            tuple(self.told(but=report.who)),
+        )
+
+    def told(self, but: str = "") -> Iterable[Window]:
+        """What the processes were told to hold."""
+        return {
+            window
+            for who, holder in self.holders.items()
+            if who != but
+            for window in holder.windows
+        }
+
+    def quota_limit(self) -> int | None:
+        """Requests a day, where a process was told so."""
+        return min((each.requests for each in self.told() if each.seconds == DAY), default=None)
+
+    def stack(self) -> WindowStack:
+        """The windows that bind all processes together, with what was sent."""
+        windows = {CAP, *(each for each in self.told() if each.seconds < DAY)}
+        if self.lesson is not None:
+            windows.update(self.lesson.windows)
+        stack = WindowStack(windows)
+        stack.stamps = self.stamps
+        stack.in_flight = sum(holder.held for holder in self.holders.values())
+        return stack
+
+    def lend(
+        self, report: Report, stack: WindowStack, left: int | None, now: float
+    ) -> tuple[int, float]:
+        """How many requests a process is lent, and when it may ask again if that is none."""
+        want = report.want if left is None else min(report.want, left)
+        if want < 1:
+            return 0, ASK_AGAIN
+        if self.pause is not None:
+            pause = self.pause
+            if now < pause.until:
+                return 0, pause.until - now
+            if pause.prober not in {"", report.who} and now < pause.probing_until:
+                return 0, ASK_AGAIN
+            pause.prober, pause.probing_until, want = report.who, now + LOAN_SECONDS, 1
+        wait = stack.wait(now)
+        if wait is None:
+            return 0, ASK_AGAIN
+        # Where rounding lets a wait end a little early, one slot is free nevertheless.
+        return (min(want, max(1, stack.free(now))), 0.0) if wait == 0 else (0, wait)
+
+    def take_pause(self, report: Report, now: float) -> None:
+        """Begin, lengthen or end the key's pause."""
+        if report.refused is not None:
+            new, old = report.refused, self.pause
+            until = min(max(new.until, old.until if old else 0.0), now + LONGEST_MEMORY)
+            step = max(new.step, old.step if old else 0)
+            self.pause = Pause(min(new.since, old.since) if old else new.since, until, step)
+        elif report.opened:
+            self.pause = None
+
+    def take_lesson(self, report: Report) -> None:
+        """Take what a process learned, unless another one learned something lower meanwhile."""
+        if not report.taught:
+            return
+        theirs, ours = report.lesson, self.lesson
+        if ours is not None and report.revision != self.revision:
+            # Both learned something meanwhile: the lower one is the safer one.
+            theirs = min(theirs or ours, ours, key=lambda lesson: lesson.level)
+        self.lesson = theirs
+        self.revision += 1
+
+    def bury(self, now: float) -> None:
+        """Count what a process held that has not been heard of for too long."""
+        for who, holder in list(self.holders.items()):
+            if holder.expires <= now:
+                del self.holders[who]
+                latest = holder.expires + MAX_LAG
+                for _ in range(holder.held):
+                    self.quota.spend(holder.expires, latest)
+                stack = self.stack()
+                stack.add(latest, holder.held)
+
+    def follow_clock(self, now: float, machine: float) -> None:
+        """Move what was written along with a clock that was set."""
+        if self.wall is not None:
+            passed = machine - self.machine
+            # After a restart of the machine its own clock begins anew and tells nothing.
+            shift = now - self.wall - (passed if passed >= 0 else 0.0)
+            if passed < 0:
+                shift = min(0.0, shift)
+            if abs(shift) > JUMP:
+                self.shift(shift)
+        self.wall, self.machine = now, machine
+
+    def shift(self, seconds: float) -> None:
+        """Move every time of the windows; those of days and lessons only back.
+
+        A machine that slept looks like a clock set forward. Windows then wait a little longer than
+        they need, but a day must not.
+        """
+        self.stamps[:] = [stamp + seconds for stamp in self.stamps]
+        for holder in self.holders.values():
+            holder.expires += seconds
+        if seconds > 0:
+            return
+        quota, pause, lesson = self.quota, self.pause, self.lesson
+        quota.before += seconds
+        quota.spent_until += seconds
+        quota.ends = None if quota.ends is None else quota.ends + seconds
+        if pause is not None:
+            pause.since, pause.until = pause.since + seconds, pause.until + seconds
+            pause.probing_until += seconds
+        if lesson is not None:
+            lesson.shift(seconds)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the stamps, as JSON holds it."""
+        fields = asdict(self)
+        del fields["stamps"]
+        quota = fields["quota"]
+        for name in ("before", "spent_until"):
+            quota[name] = max(quota[name], 0.0)
+        return fields
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any], stamps: list[float]) -> SharedKey:
+        """Read what ``to_json`` wrote.
+
+        Raises:
+            TypeError: It is something else.
+            ValueError: The same.
+            KeyError: The same.
+        """
+        holders = {
+            who: Holder(
+                holder["held"],
+                holder["expires"],
+                tuple(Window(each["requests"], each["seconds"]) for each in holder["windows"]),
+            )
+            for who, holder in fields["holders"].items()
+        }
+        return cls(
+            stamps,
+            holders,
+            Quota(**fields["quota"]),
+            None if fields["pause"] is None else Pause(**fields["pause"]),
+            None if fields["lesson"] is None else Lesson(**fields["lesson"]),
+            fields["revision"],
+            fields["wall"],
+            fields["machine"],
+        )

@@ -136,7 +136,7 @@ async def test_an_empty_account_is_0_with_a_hint(tmp_path: Path) -> None:
         (["get", "users"], {}, "Give the id"),
         (["get", "users", ".."], {}, "names no record"),
         (["export", "/dev/null/out"], {}, "is a file"),
-        (["export", "out", "--limit", "many"], {}, "A limit is written like"),
+        (["export", "out", "--limits", "many"], {}, "A limit is written like"),
     ],
 )
 async def test_bad_input_is_2_and_one_sentence_before_any_request(

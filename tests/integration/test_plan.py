@@ -510,7 +510,7 @@ async def kb4(sim: Simulator, *words: str, key: str | None = None) -> tuple[int,
 
 
 async def test_the_command_prints_a_table_and_plain_words(sim: Simulator) -> None:
-    code, out, err = await kb4(sim, "--limit", "20/60s")
+    code, out, err = await kb4(sim, "--limits", "20/60s")
 
     assert (code, err) == (0, "")
     lines = {line.split()[0]: line for line in out.splitlines() if line}

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from support.options import QUICK
 
-from kb4_async import Limits, RateLimitError, ReportingClient, Retry
+from kb4_async import Limits, RateLimitError, ReportingClient, Retry, Window
 from kb4_async.events import Event, KeyPaused
-from kb4_async.protocol import backoff
+from kb4_async.protocol import backoff, learning
 from kb4_async.runtime import keystate, spacing
 from kb4_async.testing import Account, Fault, Limit, Simulator, generate_account
 from kb4_async.testing.limits import LimitKind
@@ -24,9 +24,12 @@ def account() -> Account:
 
 
 @pytest.fixture
-def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that is scaled down deserves pauses that are."""
+def scaled_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that is scaled down deserves pauses and lessons that are: a hundred times."""
     monkeypatch.setattr(backoff, "FIRST_PAUSE", 0.1)
+    monkeypatch.setattr(learning, "SECOND", Window(4, 0.01))
+    monkeypatch.setattr(learning, "MINUTE", Window(50, 0.6))
+    monkeypatch.setattr(keystate, "HEADERS_EXPLAIN", 1.2)
 
 
 @asynccontextmanager
@@ -126,7 +129,7 @@ def probes_stand_alone(sim: Simulator) -> bool:
     return True
 
 
-@pytest.mark.usefixtures("short_pauses")
+@pytest.mark.usefixtures("scaled_down")
 @pytest.mark.parametrize("kind", ["sliding", "fixed", "bucket"])
 async def test_a_server_stricter_than_the_client_is_read_whole_with_few_refusals(
     kind: LimitKind, account: Account
@@ -143,7 +146,7 @@ async def test_a_server_stricter_than_the_client_is_read_whole_with_few_refusals
     assert probes_stand_alone(sim)
 
 
-@pytest.mark.usefixtures("short_pauses")
+@pytest.mark.usefixtures("scaled_down")
 async def test_in_a_pause_nothing_arrives_and_then_one_probe_alone(account: Account) -> None:
     options = {"max_concurrency": 8}
     async with serving(account, options=options, latency=0.05) as (sim, kb):
@@ -169,6 +172,7 @@ async def test_retry_after_is_obeyed_by_all(account: Account) -> None:
     assert min(later) - refused.answered >= 1.0
 
 
+@pytest.mark.usefixtures("scaled_down")
 @pytest.mark.parametrize("form", [True, "date"])
 async def test_a_limit_that_says_when_to_come_again_is_met_once_an_incident(
     form: Any, account: Account
@@ -199,7 +203,7 @@ async def test_a_retry_after_beyond_max_pause_ends_every_listing_at_once(account
         assert error.retry_after > 3500
 
 
-@pytest.mark.usefixtures("short_pauses")
+@pytest.mark.usefixtures("scaled_down")
 async def test_a_storm_of_one_client_pauses_the_others_of_its_key(account: Account) -> None:
     async with Simulator(account, latency=0.01) as sim:
         one = ReportingClient(sim.api_key, base_url=sim.base_url)
@@ -233,11 +237,12 @@ async def test_a_storm_of_server_errors_is_survived(code: int, account: Account)
     assert len(sim.requests(status=code)) > 20
 
 
-@pytest.mark.usefixtures("short_pauses")
+@pytest.mark.usefixtures("scaled_down")
 @pytest.mark.parametrize("seed", range(2))
 async def test_everything_at_once(seed: int, account: Account) -> None:
     """Every fault there is, by chance; the records are complete, and no arrival was unbooked."""
-    options = {"retry": PATIENT, "max_concurrency": 8}
+    # What is lost holds its slot for max_lag, which is scaled down with the rest.
+    options = {"retry": PATIENT, "max_concurrency": 8, "limits": Limits(max_lag=0.3)}
     async with serving(
         account, options=options, latency=0.001, jitter=0.01, seed=seed, chunked=bool(seed % 2)
     ) as (sim, kb):

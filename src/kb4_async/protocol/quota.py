@@ -51,10 +51,12 @@ class Quota:
 
     def left(self, limit: int | None, in_flight: int, now: float) -> int | None:
         """Requests that may still be made; None if nothing bounds them."""
-        self.roll(now)
         if now < self.spent_until:
             return 0
-        return None if limit is None else max(0, limit - self.used - in_flight)
+        if limit is None:
+            return None
+        self.roll(now)
+        return max(0, limit - self.used - in_flight)
 
     def resets(self, now: float) -> float:
         """When something is left again, once nothing is."""

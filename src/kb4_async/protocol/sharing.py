@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from kb4_async.options import CAP, DAY, Window
+from kb4_async.protocol.backoff import LONGEST_PAUSE
 from kb4_async.protocol.learning import Lesson
 from kb4_async.protocol.quota import Quota
 from kb4_async.protocol.windows import WindowStack
@@ -131,8 +132,8 @@ class SharedKey:
         pause: The key's pause.
         lesson: What was learned of its limit.
         revision: Times that the lesson changed.
-        wall: The clock when this was written.
-        machine: The machine's own clock then, which nobody sets.
+        offset: What the clock reads more than the machine's own, which nobody sets.
+        machine: The machine's own clock when this was written.
     """
 
     stamps: list[float] = field(default_factory=list)
@@ -141,7 +142,7 @@ class SharedKey:
     pause: Pause | None = None
     lesson: Lesson | None = None
     revision: int = 0
-    wall: float | None = None
+    offset: float | None = None
     machine: float = 0.0
 
     def exchange(self, report: Report, now: float, machine: float) -> Loan:
@@ -154,6 +155,7 @@ class SharedKey:
         """
         self.follow_clock(now, machine)
         self.bury(now)
+        self.forget(now)
         self.holders[report.who] = Holder(report.held, now + LOAN_SECONDS, report.windows)
         for granted, latest in report.spent:
             self.quota.spend(granted, latest)
@@ -249,6 +251,11 @@ class SharedKey:
         self.lesson = theirs
         self.revision += 1
 
+    def forget(self, now: float) -> None:
+        """Forget a pause that nobody has tried to end: who met it has given up long ago."""
+        if self.pause is not None and now > self.pause.until + 2 * LONGEST_PAUSE:
+            self.pause = None
+
     def bury(self, now: float) -> None:
         """Count what a process held that has not been heard of for too long."""
         for who, holder in list(self.holders.items()):
@@ -262,15 +269,17 @@ class SharedKey:
 
     def follow_clock(self, now: float, machine: float) -> None:
         """Move what was written along with a clock that was set."""
-        if self.wall is not None:
-            passed = machine - self.machine
-            # After a restart of the machine its own clock begins anew and tells nothing.
-            shift = now - self.wall - (passed if passed >= 0 else 0.0)
-            if passed < 0:
-                shift = min(0.0, shift)
-            if abs(shift) > JUMP:
-                self.shift(shift)
-        self.wall, self.machine = now, machine
+        offset, restarted = now - machine, machine < self.machine
+        if self.offset is None:
+            self.offset = offset
+        elif restarted:
+            # The machine's own clock began anew and tells nothing: only going back is noticed.
+            self.shift(min(0.0, now - (self.offset + self.machine)))
+            self.offset = offset
+        elif abs(offset - self.offset) > JUMP:
+            self.shift(offset - self.offset)
+            self.offset = offset
+        self.machine = machine
 
     def shift(self, seconds: float) -> None:
         """Move every time of the windows; those of days and lessons only back.
@@ -295,12 +304,22 @@ class SharedKey:
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the stamps, as JSON holds it."""
-        fields = asdict(self)
-        del fields["stamps"]
-        quota = fields["quota"]
-        for name in ("before", "spent_until"):
-            quota[name] = max(quota[name], 0.0)
-        return fields
+        quota = self.quota
+        return {
+            "holders": {who: asdict(holder) for who, holder in self.holders.items()},
+            "quota": {
+                "used": quota.used,
+                "ends": quota.ends,
+                # JSON has no infinity, and no time is before 1970.
+                "before": max(0.0, quota.before),
+                "spent_until": max(0.0, quota.spent_until),
+            },
+            "pause": None if self.pause is None else asdict(self.pause),
+            "lesson": None if self.lesson is None else asdict(self.lesson),
+            "revision": self.revision,
+            "offset": self.offset,
+            "machine": self.machine,
+        }
 
     @classmethod
     def from_json(cls, fields: dict[str, Any], stamps: list[float]) -> SharedKey:
@@ -326,6 +345,6 @@ class SharedKey:
             None if fields["pause"] is None else Pause(**fields["pause"]),
             None if fields["lesson"] is None else Lesson(**fields["lesson"]),
             fields["revision"],
-            fields["wall"],
+            fields["offset"],
             fields["machine"],
         )

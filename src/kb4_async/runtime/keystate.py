@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from kb4_async.events import Event, HeldLimit, KeyPaused, LimitChanged
 from kb4_async.options import CAP, CAP_REQUESTS, CAP_SECONDS, DAY, PUBLISHED, Limits, Window
+from kb4_async.protocol import learning
 from kb4_async.protocol.backoff import LONGEST_PAUSE
 from kb4_async.protocol.gate import Gate
 from kb4_async.protocol.learning import HEADERS_EXPLAIN, Lesson
@@ -85,6 +86,7 @@ class KeyState:
         lesson: What refusals taught; None where nothing is known beyond the cap.
         told: Requests a minute as the server's headers say; None without them.
         explained: When a refusal was last explained by its headers.
+        day_limit: Requests a day, where an open client was told so.
         learned_at: When the newest refusal came that taught, in seconds since the epoch.
         share: This process's part of the ledger; None without one.
         pauses: Pauses begun.
@@ -105,6 +107,7 @@ class KeyState:
     lesson: Lesson | None = None
     told: int | None = None
     explained: float = float("-inf")
+    day_limit: int | None = None
     learned_at: float = 0.0
     share: Share | None = None
     pauses: int = 0
@@ -148,20 +151,17 @@ class KeyState:
         why[CAP] = CAP_WHY
         self.why = why
         self.windows.hold(why)
+        quotas = (member.limits.quota for member in self.members)
+        self.day_limit = min((each.requests for each in quotas if each is not None), default=None)
 
     def held(self) -> tuple[HeldLimit, ...]:
         """The limits in force that a shorter or equal one does not already imply."""
         tightest: dict[float, Window] = {}
         for window in sorted(self.why, key=lambda w: (w.seconds, w.requests)):
             tightest.setdefault(window.seconds, window)
-        limit = self.quota_limit()
-        quota = () if limit is None else (HeldLimit(Window(limit, DAY), CONFIGURED),)
+        day = self.day_limit
+        quota = () if day is None else (HeldLimit(Window(day, DAY), CONFIGURED),)
         return (*(HeldLimit(each, self.why[each]) for each in tightest.values()), *quota)
-
-    def quota_limit(self) -> int | None:
-        """Requests a day, where an open client was told so."""
-        quotas = (member.limits.quota for member in self.members)
-        return min((quota.requests for quota in quotas if quota is not None), default=None)
 
     def changed(self, window: Window) -> None:
         """Hold what is known now, and tell about the window that changed."""
@@ -199,7 +199,7 @@ class KeyState:
         if self.share is not None and self.share.trouble is None:
             resets = self.share.resets
             return resets if resets is not None and now < resets else None
-        if self.quota.left(self.quota_limit(), self.windows.in_flight, now) == 0:
+        if self.quota.left(self.day_limit, self.windows.in_flight, now) == 0:
             return self.quota.resets(now)
         return None
 
@@ -209,7 +209,7 @@ class KeyState:
         Returns:
             When it is free again; None where no client was told of a quota.
         """
-        if self.quota_limit() is None:
+        if self.day_limit is None:
             return None
         until = self.gate.until
         if until - now <= LONGEST_OWN_PAUSE:
@@ -242,7 +242,7 @@ class KeyState:
             self.share.use()
         if self.ramp is None:
             self.ramp = now
-        place = self.windows.used(CAP_SECONDS, now)
+        place = self.windows.used(learning.MINUTE.seconds, now)
         if self.lesson is not None:
             self.lesson.used |= place >= self.lesson.level
             if self.lesson.climb(now):
@@ -328,17 +328,21 @@ class KeyState:
         if self.share is not None:
             self.share.refused = True
         if first:
-            self.learn(permit, now, told)
+            explained = told.limit is not None or retry_after is not None
+            self.learn(permit, now, told, explained=explained)
         return seconds
 
     # -- what it teaches -----------------------------------------------------------------------
 
-    def learn(self, permit: Permit, now: float, told: RateHeaders) -> None:
-        """A refusal of a new moment lowers what is held, unless its headers explain it."""
-        if told.limit is not None:
-            explained = now - self.explained > HEADERS_EXPLAIN
-            self.explained = now
-            if explained:
+    def learn(self, permit: Permit, now: float, told: RateHeaders, *, explained: bool) -> None:
+        """A refusal of a new moment lowers what is held, unless its headers explain it.
+
+        What the server says of its limit, or of when to come again, is obeyed. Refused again soon
+        nevertheless, the key learns as if nothing had been said.
+        """
+        if explained:
+            before, self.explained = self.explained, now
+            if now - before > HEADERS_EXPLAIN:
                 return
         if self.lesson is None:
             self.lesson = Lesson.first(permit.place, now, told=told.limit is not None)

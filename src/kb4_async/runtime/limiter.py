@@ -133,12 +133,14 @@ class Limiter:
                 )
                 raise RateLimitError(msg, retry_after=left)
         if resets is not None:
-            when = self.utc(resets, now)
-            limit = state.quota_limit()
-            quota = "The daily quota" if limit is None else f"The daily quota of {limit:,} requests"
+            when, limit = self.utc(resets, now), state.day_limit
+            told = state.quota.spent_until > now or limit is None
             msg = (
-                f"{quota} is spent: run again at {when} or later. What was written before is kept."
+                "The server refuses this key for so long that its daily quota counts as spent"
+                if told
+                else f"The daily quota of {limit:,} requests is spent"
             )
+            msg = f"{msg}: run again at {when} or later. What was written before is kept."
             raise QuotaExhaustedError(msg, retry_after=resets - now, resets_at=when)
 
     def utc(self, moment: float, now: float) -> str:

@@ -52,11 +52,13 @@ class Turnstile:
         """The waiter whose turn it is."""
         if self.launching is not None:
             return self.launching
-        waiting = [rank for rank in Rank if self.queues[rank]]
-        if not waiting:
-            return None
-        starved = [rank for rank in waiting if self.skipped[rank] >= PATIENCE - 1]
-        return self.queues[(starved or waiting)[0]][0]
+        chosen: Waiter | None = None
+        for rank, queue in self.queues.items():
+            if queue:
+                if self.skipped[rank] >= PATIENCE - 1:
+                    return queue[0]
+                chosen = chosen or queue[0]
+        return chosen
 
     def leave(self, waiter: Waiter, *, granted: bool) -> None:
         """Give up the place, served or not, and let the next one look in the same step."""

@@ -29,7 +29,7 @@ def scaled_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backoff, "FIRST_PAUSE", 0.1)
     monkeypatch.setattr(learning, "SECOND", Window(4, 0.01))
     monkeypatch.setattr(learning, "MINUTE", Window(50, 0.6))
-    monkeypatch.setattr(keystate, "HEADERS_EXPLAIN", 1.2)
+    monkeypatch.setattr(learning, "HEADERS_EXPLAIN", 1.2)
 
 
 @asynccontextmanager

@@ -23,7 +23,7 @@ from kb4_async import (
     Timeout,
     TransportError,
 )
-from kb4_async.events import Event, KeyPaused, LimitChanged, RequestFinished, RetryScheduled
+from kb4_async.events import Event, KeyPaused, RequestFinished, RetryScheduled
 from kb4_async.runtime.keystate import KeyState, registry
 from kb4_async.testing import run_virtual
 from kb4_async.version import VERSION
@@ -324,7 +324,6 @@ def test_the_observer_is_told_of_attempts_retries_and_pauses() -> None:
         RequestFinished,
         RetryScheduled,
         KeyPaused,
-        LimitChanged,
         RequestFinished,
         RequestFinished,
     ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kb4_async.options import CAP_REQUESTS, PUBLISHED, Window
+from kb4_async.options import CAP_REQUESTS, CAP_SECONDS, PUBLISHED, Window
 
 SECOND, MINUTE = PUBLISHED
 #: A refusal further apart than this from the one before is explained by what its headers say.
@@ -113,11 +113,6 @@ class Lesson:
         return self.level != old
 
     @property
-    def over(self) -> bool:
-        """Whether it teaches nothing beyond the cap."""
-        return self.level >= CAP_REQUESTS
-
-    @property
     def windows(self) -> tuple[Window, Window]:
         """What is held: the level, and a second's share of it as KnowBe4 publishes it."""
         second = -(-self.level * SECOND.requests // MINUTE.requests)
@@ -128,3 +123,72 @@ class Lesson:
         self.since += seconds
         self.refused += seconds
         self.retry_at += seconds
+
+
+@dataclass(slots=True)
+class Learned:
+    """What a server told and taught of a key's limit.
+
+    Attributes:
+        lesson: What refusals taught; None where nothing is known beyond the cap.
+        told: Requests a minute as the server's headers say; None without them.
+        explained: When a refusal was last explained by what the server said with it.
+    """
+
+    lesson: Lesson | None = None
+    told: int | None = None
+    explained: float = float("-inf")
+
+    def refused(self, place: int, now: float, *, told: bool, explained: bool) -> bool:
+        """A refusal of a new moment.
+
+        What the server says of its limit, or of when to come again, is obeyed. Refused again soon
+        nevertheless, the key learns as if nothing had been said.
+
+        Args:
+            place: Which of its minute's requests was refused.
+            now: The present time.
+            told: The server's headers tell a limit.
+            explained: They do, or say when to come again.
+
+        Returns:
+            Whether it taught something.
+        """
+        if explained:
+            before, self.explained = self.explained, now
+            if now - before > HEADERS_EXPLAIN:
+                return False
+        if self.lesson is None:
+            self.lesson = Lesson.first(place, now, told=told)
+        else:
+            self.lesson.refuse(place, now)
+        return True
+
+    def refused_too(self, place: int) -> None:
+        """A refusal of the same moment."""
+        if self.lesson is not None:
+            self.lesson.refuse_too(place)
+
+    def granted(self, place: int, now: float) -> bool:
+        """A request was let through as one of so many of its minute; whether the level changed."""
+        lesson = self.lesson
+        if lesson is None:
+            return False
+        lesson.used |= place >= lesson.level
+        if not lesson.climb(now):
+            return False
+        if lesson.level >= CAP_REQUESTS:
+            self.lesson = None  # it teaches nothing beyond the cap any more
+        return True
+
+    def opened(self, now: float, paused: float) -> None:
+        """A pause is over."""
+        if self.lesson is not None:
+            self.lesson.opened(now, paused)
+
+    @property
+    def told_window(self) -> Window | None:
+        """What the headers say, as far as it is below the cap."""
+        if self.told is None or self.told >= CAP_REQUESTS:
+            return None
+        return Window(self.told, CAP_SECONDS)

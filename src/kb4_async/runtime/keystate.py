@@ -16,11 +16,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from kb4_async.events import Event, HeldLimit, KeyPaused, LimitChanged
-from kb4_async.options import CAP, CAP_REQUESTS, CAP_SECONDS, DAY, PUBLISHED, Limits, Window
+from kb4_async.options import CAP, CAP_SECONDS, DAY, PUBLISHED, Limits, Window
 from kb4_async.protocol import learning
 from kb4_async.protocol.backoff import LONGEST_PAUSE
 from kb4_async.protocol.gate import Gate
-from kb4_async.protocol.learning import HEADERS_EXPLAIN, Lesson
+from kb4_async.protocol.learning import Learned
 from kb4_async.protocol.quota import Quota
 from kb4_async.protocol.verdict import NOTHING_TOLD, RateHeaders
 from kb4_async.protocol.windows import WindowStack
@@ -83,9 +83,7 @@ class KeyState:
         ramp: When the slow start began; None before the first request.
         granted: Permits granted so far.
         counted: The same, with requests of others that the server's headers told of.
-        lesson: What refusals taught; None where nothing is known beyond the cap.
-        told: Requests a minute as the server's headers say; None without them.
-        explained: When a refusal was last explained by its headers.
+        learned: What the server told and taught.
         day_limit: Requests a day, where an open client was told so.
         learned_at: When the newest refusal came that taught, in seconds since the epoch.
         share: This process's part of the ledger; None without one.
@@ -104,9 +102,7 @@ class KeyState:
     ramp: float | None = None
     granted: int = 0
     counted: int = 0
-    lesson: Lesson | None = None
-    told: int | None = None
-    explained: float = float("-inf")
+    learned: Learned = field(default_factory=Learned)
     day_limit: int | None = None
     learned_at: float = 0.0
     share: Share | None = None
@@ -141,11 +137,12 @@ class KeyState:
             if self.share.trouble is not None:
                 why |= dict.fromkeys(PUBLISHED, CAUTION)
             why |= dict.fromkeys(self.share.others, ELSEWHERE)
-        if self.lesson is not None:
-            learned = f"learned from a refusal at {clock_time(self.learned_at, self.wall())}"
-            why |= dict.fromkeys(self.lesson.windows, learned)
-        if self.told is not None:
-            why[Window(min(self.told, CAP_REQUESTS), CAP_SECONDS)] = TOLD
+        learned = self.learned
+        if learned.lesson is not None:
+            at = clock_time(self.learned_at, self.wall())
+            why |= dict.fromkeys(learned.lesson.windows, f"learned from a refusal at {at}")
+        if learned.told_window is not None:
+            why[learned.told_window] = TOLD
         for member in self.members:
             why |= dict.fromkeys(member.limits.stack, CONFIGURED)
         why[CAP] = CAP_WHY
@@ -243,10 +240,8 @@ class KeyState:
         if self.ramp is None:
             self.ramp = now
         place = self.windows.used(learning.MINUTE.seconds, now)
-        if self.lesson is not None:
-            self.lesson.used |= place >= self.lesson.level
-            if self.lesson.climb(now):
-                self.climbed()
+        if self.learned.granted(place, now):
+            self.taught()
         return Permit(now, self.gate.grant(), place, self.counted)
 
     def pace(self, now: float) -> float:
@@ -292,8 +287,8 @@ class KeyState:
         began = self.gate.since
         self.gate.probe_answered(now)
         self.ramp = now
-        if began is not None and self.lesson is not None:
-            self.lesson.opened(now, now - began)
+        if began is not None:
+            self.learned.opened(now, now - began)
         if self.share is not None:
             self.share.opened = True
             self.share.taught = True
@@ -320,58 +315,36 @@ class KeyState:
         )
         self.obey(permit, now, told)
         if seconds is None:
-            if self.lesson is not None and not permit.probe:
-                self.lesson.refuse_too(permit.place)
+            self.learned.refused_too(permit.place)
             return None
         self.pauses += 1
         self.news.append(KeyPaused(path, seconds, retry_after))
         if self.share is not None:
             self.share.refused = True
         if first:
-            explained = told.limit is not None or retry_after is not None
-            self.learn(permit, now, told, explained=explained)
+            says = told.limit is not None
+            explained = says or retry_after is not None
+            if self.learned.refused(permit.place, now, told=says, explained=explained):
+                self.learned_at = self.wall()
+                self.taught()
         return seconds
 
     # -- what it teaches -----------------------------------------------------------------------
-
-    def learn(self, permit: Permit, now: float, told: RateHeaders, *, explained: bool) -> None:
-        """A refusal of a new moment lowers what is held, unless its headers explain it.
-
-        What the server says of its limit, or of when to come again, is obeyed. Refused again soon
-        nevertheless, the key learns as if nothing had been said.
-        """
-        if explained:
-            before, self.explained = self.explained, now
-            if now - before > HEADERS_EXPLAIN:
-                return
-        if self.lesson is None:
-            self.lesson = Lesson.first(permit.place, now, told=told.limit is not None)
-        else:
-            self.lesson.refuse(permit.place, now)
-        self.learned_at = self.wall()
-        self.taught()
-
-    def climbed(self) -> None:
-        """Quiet minutes raised what is held."""
-        if self.lesson is not None and self.lesson.over:
-            self.lesson = None
-        self.taught()
 
     def taught(self) -> None:
         """The lesson changed."""
         if self.share is not None:
             self.share.taught = True
-        self.changed(CAP if self.lesson is None else self.lesson.windows[-1])
+        lesson = self.learned.lesson
+        self.changed(CAP if lesson is None else lesson.windows[-1])
 
     def obey(self, permit: Permit, now: float, told: RateHeaders) -> None:
         """Hold what the server's headers say, and count what others surely took."""
-        if told.limit is not None and told.limit != self.told:
-            news = told.limit < CAP_REQUESTS or self.told is not None
-            self.told = told.limit
-            if news:
-                self.changed(Window(min(told.limit, CAP_REQUESTS), CAP_SECONDS))
-            else:
-                self.hold()
+        if told.limit is not None and told.limit != self.learned.told:
+            before = self.learned.told_window
+            self.learned.told = told.limit
+            if self.learned.told_window != before:
+                self.changed(self.learned.told_window or CAP)
         if told.remaining is None:
             return
         limit = told.limit or min(w.requests for w in self.why if w.seconds == CAP_SECONDS)
@@ -409,6 +382,7 @@ def after_fork() -> None:
         state.lock = threading.Lock()
         state.turnstiles.clear()
         state.members.clear()
+        state.quota.used += state.windows.in_flight
         state.windows.add(time.monotonic() + FORK_LAG, state.windows.in_flight)
         state.windows.in_flight = 0
         if state.gate.probing:

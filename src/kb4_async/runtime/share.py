@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from kb4_async.errors import ConfigurationError
 from kb4_async.events import KeyPaused, LedgerUnavailable
-from kb4_async.options import CAP, DAY, Window
+from kb4_async.options import DAY, Window
 from kb4_async.protocol.sharing import LOAN_SECONDS, Loan, Pause, Report
 from kb4_async.runtime.ledger import Ledger, LedgerError
 
@@ -140,12 +140,13 @@ class Share:
         pause = None
         if self.refused and gate.since is not None:
             pause = Pause(gate.since + offset, gate.until + offset, gate.step)
-        lesson = None if state.lesson is None else dataclasses.replace(state.lesson)
+        lesson = state.learned.lesson
         if lesson is not None:
+            lesson = dataclasses.replace(lesson)
             lesson.shift(offset)
         windows = {window for member in state.members for window in member.limits.windows}
-        if state.told is not None:
-            windows.add(Window(min(state.told, CAP.requests), CAP.seconds))
+        if state.learned.told_window is not None:
+            windows.add(state.learned.told_window)
         want = 0
         if ask:
             smallest = min(window.requests for window in state.windows.held)
@@ -187,7 +188,7 @@ class Share:
             if lesson is not None:
                 state.learned_at = lesson.refused
                 lesson.shift(-offset)
-            state.lesson = lesson
+            state.learned.lesson = lesson
             self.revision = loan.revision
         state.hold()
 

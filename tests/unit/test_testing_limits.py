@@ -129,11 +129,11 @@ def test_a_refusal_locks_the_key_out() -> None:
     assert gate.arrive(300.5) is None
 
 
-def test_what_remains_is_told_for_the_limit_that_binds() -> None:
+def test_what_remains_is_told_for_the_limit_nearest_to_a_minute() -> None:
     gate = Gate([Limit(10, 60.0), Limit(3, 1.0, "bucket")])
-    assert gate.remaining(0.0) == (3, 3)
+    assert gate.remaining(0.0) == (10, 10)
     gate.arrive(0.0)
-    assert gate.remaining(0.0) == (3, 2)
+    assert gate.remaining(0.0) == (10, 9)
     assert Gate([]).remaining(0.0) is None
 
 

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 LimitKind: TypeAlias = Literal["sliding", "fixed", "anchored", "bucket"]
 NEARLY_ONE = 1 - 1e-9
+MINUTE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +203,11 @@ class Gate:
         return Refusal(limit, wait)
 
     def remaining(self, now: float) -> tuple[int, int] | None:
-        """Return cap and what is left of the limit that binds first, or None without limits."""
-        rooms = [(counter.remaining(now), counter.limit.count) for counter in self.counters]
-        if not rooms:
+        """Return cap and what is left of the limit nearest to a minute, or None without limits.
+
+        `X-RateLimit-Limit` is taken to speak of a minute: a second's or a day's would mislead.
+        """
+        if not self.counters:
             return None
-        left, cap = min(rooms)
-        return cap, left
+        counter = min(self.counters, key=lambda each: abs(each.limit.seconds - MINUTE))
+        return counter.limit.count, counter.remaining(now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from kb4_async.options import Window
 
@@ -51,7 +52,7 @@ class KeyPaused(Event):
     Attributes:
         path: What was refused; empty where another process met the refusal.
         seconds: Length of the pause.
-        retry_after: What the server asked for, in seconds.
+        retry_after: What the server asked for, in seconds; None where it asked for nothing.
     """
 
     path: str
@@ -64,7 +65,7 @@ class LimitChanged(Event):
     """What a key is held to changed: lowered by the server, or raised again after quiet minutes.
 
     Attributes:
-        window: The limit from now on.
+        window: The limit of a minute from now on; a second's share of it is held too.
         why: ``learned from a refusal at 14:02``, for example.
     """
 
@@ -77,7 +78,8 @@ class LimitChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class LedgerUnavailable(Event):
-    """The ledger cannot be used. Until it can, the key is held to what KnowBe4 publishes.
+    """The ledger cannot be used. Until it can, the key is held to 4 requests a second and 50 a
+    minute. Told once.
 
     Attributes:
         path: The ledger's file; empty where no place for it was found.
@@ -110,13 +112,14 @@ class RateStatus:
 
     Attributes:
         held: The limits in force, the shortest time first.
-        granted: Requests that were let through.
+        granted: Requests that this process let through since it began.
         in_flight: Those of them that are under way.
         waiting: Requests that wait for a permit.
-        pauses: Pauses that 429s began.
+        pauses: Pauses that 429s began in that time.
         paused_for: Seconds that the present pause still lasts; 0 without one.
-        used_today: Requests of the present day, with those of other processes if there is a ledger.
-        day_ends: UTC time, ISO 8601, at which that day ends; None before its first request.
+        used_today: Requests of the key's day, with those of other processes if there is a ledger.
+        day_ends: UTC time, ISO 8601, at which that day ends, 24 hours after its first request; None
+            before that.
         ledger: The ledger's file; None without one.
         trouble: Why the ledger cannot be used; None where it can.
     """
@@ -189,6 +192,12 @@ class ExportProgress(Event):
     requests: int = 0
     requests_left: int | None = None
     detail: str = ""
+
+
+def clock_time(moment: float, now: float) -> str:
+    """A time of day, with its date unless it is today's."""
+    then, today = datetime.fromtimestamp(moment).astimezone(), datetime.fromtimestamp(now).date()  # noqa: DTZ006  # made aware, and a date
+    return then.strftime("%H:%M" if then.date() == today else "%Y-%m-%d %H:%M")
 
 
 Observer = Callable[[Event], None]

@@ -6,6 +6,7 @@ import math
 import re
 import warnings
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal, Self, get_args
 
 from kb4_async.errors import ConfigurationError
@@ -24,7 +25,8 @@ UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY}
 
 @dataclass(frozen=True, slots=True, order=True)
 class Window:
-    """At most ``requests`` arrivals at the server in any ``seconds`` (a sliding window)."""
+    """At most ``requests`` arrivals at the server in any ``seconds``; a window of a day is counted
+    from its first request instead."""
 
     requests: int
     seconds: float
@@ -40,9 +42,9 @@ class Window:
 
     def __str__(self) -> str:
         """As ``parse`` reads it."""
-        return (
-            f"{self.requests}/1d" if self.seconds == DAY else f"{self.requests}/{self.seconds:g}s"
-        )
+        if self.seconds == DAY:
+            return f"{self.requests}/1d"
+        return f"{self.requests}/{f'{self.seconds:.9f}'.rstrip('0').rstrip('.')}s"
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -73,7 +75,8 @@ class Limits:
     Args:
         windows: Further windows. Shorter than a day they are sliding, and a request that would go
             beyond one waits. A window of a day is a quota: it is counted from the first request of
-            its day, and who has spent it gets ``QuotaExhaustedError``.
+            its day, without a ledger for this process alone, and who has spent it gets
+            ``QuotaExhaustedError``.
         max_lag: Seconds a request may take to reach the server after we stopped waiting for it.
             A slot of a request that ended unanswered stays taken for that much longer.
 
@@ -92,14 +95,18 @@ class Limits:
         if not self.max_lag >= 0 or math.isinf(self.max_lag):
             msg = f"max_lag is a number of seconds, 0 or more, not {self.max_lag}."
             raise ConfigurationError(msg)
-        windows = tuple(lowered(window) for window in self.windows)
-        object.__setattr__(self, "windows", windows)
+        object.__setattr__(self, "windows", tuple(map(lowered, self.windows)))
 
     @classmethod
     def of(cls, *texts: str, max_lag: float = 30.0) -> Self:
         """Read limits as written on the command line, for example ``Limits.of("4/1s", "50/60s",
-        "2000/1d")``."""
-        return cls(tuple(Window.parse(text) for text in texts), max_lag)
+        "2000/1d")``.
+
+        Raises:
+            ConfigurationError: A text is of another form.
+        """
+        # Lowered here, so that the warning names who called this.
+        return cls(tuple(map(partial(lowered, level=3), map(Window.parse, texts))), max_lag)
 
     @classmethod
     def published(cls, *, licensed_users: int, max_lag: float = 30.0) -> Self:
@@ -116,7 +123,8 @@ class Limits:
         if licensed_users < 0:
             msg = f"licensed_users is 0 or more, not {licensed_users}."
             raise ConfigurationError(msg)
-        return cls((*PUBLISHED, Window(PUBLISHED_A_DAY + licensed_users, DAY)), max_lag)
+        day = lowered(Window(PUBLISHED_A_DAY + licensed_users, DAY), level=3)
+        return cls((*PUBLISHED, day), max_lag)
 
     @property
     def stack(self) -> tuple[Window, ...]:
@@ -126,18 +134,23 @@ class Limits:
 
     @property
     def quota(self) -> Window | None:
-        """The daily quota, where there is one."""
+        """The daily quota, the smallest where there are several; None without one."""
         return min((each for each in self.windows if each.seconds == DAY), default=None)
 
 
-def lowered(window: Window) -> Window:
-    """A window, lowered to what the cap lets through in its time."""
+def lowered(window: Window, level: int = 4) -> Window:
+    """A window, lowered to what the cap lets through in its time.
+
+    Args:
+        window: As given.
+        level: How many calls up the warning points.
+    """
     most = CAP_REQUESTS * math.ceil(window.seconds / CAP_SECONDS)
     if window.requests <= most:
         return window
     warnings.warn(
         f"A limit of {window} is above the cap of {CAP}, which no option raises: {most} are held.",
-        stacklevel=4,
+        stacklevel=level,
     )
     return Window(most, window.seconds)
 

@@ -87,9 +87,7 @@ class ExportView:
             if event.replaces:
                 self.say(f"{event.destination} holds an earlier export; it is begun again.")
         elif isinstance(event, KeyPaused):
-            self.say(
-                f"429: the server asks to slow down; waiting {event.seconds:.0f} s, then a probe"
-            )
+            self.say(f"429: the server asks to slow down; silent for {event.seconds:.0f} s")
         elif isinstance(event, LimitChanged):
             self.say(f"now {event}")
         elif isinstance(event, LedgerUnavailable):

@@ -220,7 +220,7 @@ def get(
 
 
 def doctor(region: Region = None, base_url: BaseUrl = None, json: Json = False) -> None:
-    """Look at key, region, access, limits and clock; two requests."""
+    """Look at key, region, access, limits, use, ledger and clock; two requests."""
 
     async def work() -> int:
         async with connect(region, base_url, Limits(), 1, note) as kb:

@@ -46,8 +46,9 @@ LimitTexts = Annotated[
     list[str] | None,
     typer.Option(
         "--limits",
-        help="Hold these too, besides 1000/60s: '4/1s 50/60s 2000/1d', or 'published' for what "
-        "KnowBe4 publishes ('published:500' for 500 licensed users).",
+        help="Hold these too, besides 1000/60s: '4/1s 50/60s 2000/1d' (a day's is a quota: 75 when "
+        "it is spent), or 'published' for what KnowBe4 publishes ('published:500' for 500 licensed "
+        "users).",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
@@ -130,7 +131,9 @@ async def read_published(
             msg = f"Licensed users are written as in 'published:500', not {word!r}."
             raise ConfigurationError(msg)
         return Limits.published(licensed_users=int(number))
-    async with connect(region, base_url, Limits.published(licensed_users=0), 1) as kb:
+    # Without the day's quota, which is what is asked for.
+    few = Limits(Limits.published(licensed_users=0).windows[:2])
+    async with connect(region, base_url, few, 1) as kb:
         seats = (await kb.account.get()).get("number_of_seats")
     known = isinstance(seats, int) and seats >= 0
     limits = Limits.published(licensed_users=seats if known and seats else 0)
@@ -151,7 +154,7 @@ def note(event: Event) -> None:
 
 def ledger_trouble(event: LedgerUnavailable) -> str:
     """Why the ledger cannot be used, in words."""
-    return f"the ledger cannot be used: {event.reason}"
+    return f"cannot use the ledger {event.reason}"
 
 
 def run(

@@ -109,7 +109,7 @@ class Lesson:
         if old < top:
             self.level = min(2 * old, top)
         elif now >= self.retry_at:
-            self.level = old + max(1, old // 4)
+            self.level = min(old + max(1, old // 4), CAP_REQUESTS)
         return self.level != old
 
     @property
@@ -175,14 +175,17 @@ class Learned:
         if lesson is None:
             return False
         lesson.used |= place >= lesson.level
-        if not lesson.climb(now):
-            return False
-        if lesson.level >= CAP_REQUESTS:
-            self.lesson = None  # it teaches nothing beyond the cap any more
-        return True
+        climbed = lesson.climb(now)
+        if lesson.good >= CAP_REQUESTS:
+            self.lesson = None  # a minute bore out the cap itself: it teaches nothing any more
+            return True
+        return climbed
 
     def opened(self, now: float, paused: float) -> None:
         """A pause is over."""
+        if now - paused <= self.explained:
+            # Of a long pause that was explained, what counts is when it ended.
+            self.explained = now
         if self.lesson is not None:
             self.lesson.opened(now, paused)
 

@@ -11,39 +11,54 @@ from kb4_async.options import DAY
 class Quota:
     """Requests of the present day; times are of one clock.
 
-    The server's day begins when the first request arrives, which is no later than its answer: a day
-    that is counted from that answer ends no earlier than the server's.
+    The server's day begins when its first request arrives: after that was granted, and not after it
+    was answered. So a day that is counted from that answer ends no earlier than the server's, and
+    what arrives meanwhile may belong to the server's next day already: it counts in both.
 
     Attributes:
         used: Requests counted.
-        ends: When the day ends; None until its first request was accounted for.
-        before: When the day before ended. What was granted earlier may have arrived in it, so it
-            counts, but opens no day.
+        begins: The earliest moment at which the server's day may have begun; None without requests.
+        ends: When the day ends; None until a request was answered that was granted in it.
+        before: When the day before ended.
+        late: Requests that may count in the next day too.
+        lapse: When requests of no certain day are forgotten.
         spent_until: The server says that nothing is left until then.
     """
 
     used: int = 0
+    begins: float | None = None
     ends: float | None = None
     before: float = float("-inf")
+    late: int = 0
+    lapse: float = float("-inf")
     spent_until: float = float("-inf")
 
     def roll(self, now: float) -> None:
         """Begin a new day if the present one has ended."""
         if self.ends is not None and now >= self.ends:
-            self.before = self.ends
-            self.used, self.ends = 0, None
+            self.before, self.ends = self.ends, None
+            self.used, self.late = self.late, 0
+            self.begins = None if self.begins is None else self.begins + DAY
+        if self.ends is None and now >= self.lapse:
+            self.used, self.begins = 0, None
 
-    def spend(self, granted: float, latest: float) -> None:
+    def spend(self, granted: float, latest: float, *, answered: bool = True) -> None:
         """Count a request.
 
         Args:
             granted: When it was granted.
             latest: When it had arrived at the latest.
+            answered: It certainly arrived. Otherwise it counts, but may have begun no day.
         """
         self.roll(granted)
         self.used += 1
-        if self.ends is None and granted >= self.before:
+        if self.begins is None:
+            self.begins = granted
+        if self.ends is None and answered and granted >= self.before:
             self.ends = latest + DAY
+        if self.ends is None or latest >= self.begins + DAY:
+            self.late += self.ends is not None
+            self.lapse = max(self.lapse, latest + DAY)
 
     def exhausted(self, until: float) -> None:
         """Take the server's word for when there is something left again."""
@@ -62,4 +77,6 @@ class Quota:
         """When something is left again, once nothing is."""
         if now < self.spent_until:
             return self.spent_until
-        return now + DAY if self.ends is None else self.ends
+        if self.ends is not None:
+            return self.ends
+        return self.lapse if self.lapse > now else now + DAY

@@ -72,7 +72,8 @@ class Report:
         held: Requests in flight or lent to it.
         want: Requests it would like to be lent besides.
         windows: What it was told to hold.
-        spent: When each request that was accounted for was granted, and had arrived at the latest.
+        spent: When each request that was accounted for was granted, had arrived at the latest, and
+            whether it was answered.
         refused: The pause of a 429 that came since the last report.
         opened: A probe was answered since.
         exhausted: Until when the server said since that the daily quota is spent.
@@ -85,7 +86,7 @@ class Report:
     held: int
     want: int = 0
     windows: tuple[Window, ...] = ()
-    spent: Sequence[tuple[float, float]] = ()
+    spent: Sequence[tuple[float, float, bool]] = ()
     refused: Pause | None = None
     opened: bool = False
     exhausted: float | None = None
@@ -102,6 +103,7 @@ class Loan:
         permits: Requests lent to it.
         wait: Seconds after which to ask again, where it was lent none.
         resets: When the daily quota is free again; None while something is left.
+        limit: Requests a day that were spent then; None where the server says that it is spent.
         used: Requests of the present day, by all processes.
         day_ends: When the day ends; None before its first request.
         pause: The key's pause; None while it is open.
@@ -113,6 +115,7 @@ class Loan:
     permits: int
     wait: float
     resets: float | None
+    limit: int | None
     used: int
     day_ends: float | None
     pause: Pause | None
@@ -157,10 +160,9 @@ class SharedKey:
         self.bury(now)
         self.forget(now)
         self.holders[report.who] = Holder(report.held, now + LOAN_SECONDS, report.windows)
-        for granted, latest in report.spent:
-            self.quota.spend(granted, latest)
         stack = self.stack()
-        for _, latest in report.spent:
+        for granted, latest, answered in report.spent:
+            self.quota.spend(granted, latest, answered=answered)
             stack.add(latest)
         self.take_pause(report, now)
         self.take_lesson(report)
@@ -179,6 +181,7 @@ class SharedKey:
             permits,
             wait,
             self.quota.resets(now) if left == 0 else None,
+            None if now < self.quota.spent_until else limit,
             self.quota.used,
             self.quota.ends,
             self.pause,
@@ -263,7 +266,7 @@ class SharedKey:
                 del self.holders[who]
                 latest = holder.expires + MAX_LAG
                 for _ in range(holder.held):
-                    self.quota.spend(holder.expires, latest)
+                    self.quota.spend(holder.expires - LOAN_SECONDS, latest, answered=False)
                 stack = self.stack()
                 stack.add(latest, holder.held)
 
@@ -294,7 +297,9 @@ class SharedKey:
             return
         quota, pause, lesson = self.quota, self.pause, self.lesson
         quota.before += seconds
+        quota.lapse += seconds
         quota.spent_until += seconds
+        quota.begins = None if quota.begins is None else quota.begins + seconds
         quota.ends = None if quota.ends is None else quota.ends + seconds
         if pause is not None:
             pause.since, pause.until = pause.since + seconds, pause.until + seconds
@@ -309,9 +314,12 @@ class SharedKey:
             "holders": {who: asdict(holder) for who, holder in self.holders.items()},
             "quota": {
                 "used": quota.used,
+                "begins": quota.begins,
                 "ends": quota.ends,
                 # JSON has no infinity, and no time is before 1970.
                 "before": max(0.0, quota.before),
+                "late": quota.late,
+                "lapse": max(0.0, quota.lapse),
                 "spent_until": max(0.0, quota.spent_until),
             },
             "pause": None if self.pause is None else asdict(self.pause),

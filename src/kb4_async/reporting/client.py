@@ -47,11 +47,13 @@ class ReportingClient:
         region: One of ``us eu ca uk de``; ``us`` if neither region nor base URL is given.
         base_url: The whole address instead of a region, version included:
             ``http://127.0.0.1:8080/v1``.
-        limits: Windows held besides the cap of 1,000 requests in any 60 s.
+        limits: Windows, and a daily quota, held besides the cap of 1,000 requests in any 60 s. What
+            the server says and teaches lowers them further.
         max_concurrency: Requests in flight, and pages in memory, of this client.
         retry: Attempts and time of a failing request.
         timeout: Times of one attempt.
-        max_pause: Longest pause after a 429, in seconds, that is waited for.
+        max_pause: Longest pause after a 429, in seconds, that is waited for, from the first refusal
+            until the key is open again.
         paging: ``auto`` reads by page number and changes to cursors when the server shows one,
             refuses ``page`` or ignores it; ``number`` and ``cursor`` never change.
         session: Your own ``aiohttp.ClientSession``, which is never closed here. Its middlewares do
@@ -61,8 +63,10 @@ class ReportingClient:
         on_event: Called with frozen events (``kb4_async.events``); must return at once.
         ledger: Account for the key together with the other programs of this machine that use the
             same ledger, and remember across restarts what was sent and learned. True for the user's
-            own (``KB4_LEDGER``, or ``kb4_async/ledger.sqlite`` in the user's state folder), which
-            the command uses; or a file. It holds the key's fingerprint, never the key.
+            own, which the command uses (``KB4_LEDGER``, unless that is ``off``, or else
+            ``kb4_async/ledger.sqlite`` in the user's state folder); or a file; None for none. It
+            holds the key's fingerprint, never the key. While it cannot be used, the key is held to
+            4 requests a second and 50 a minute, and ``LedgerUnavailable`` says why.
 
     Attributes:
         account: The account itself, and its risk history.
@@ -108,6 +112,9 @@ class ReportingClient:
 
         def build() -> Engine:
             options = self.options
+            state = key_state(self.address.origin, secret.fingerprint)
+            if book is not None:
+                join_ledger(state, book, self.address.origin, secret.fingerprint)
             transport = Transport(
                 self.address.base_url,
                 secret,
@@ -118,9 +125,6 @@ class ReportingClient:
                 trust_env=trust_env,
                 user_agent=f"kb4_async/{VERSION}",
             )
-            state = key_state(self.address.origin, secret.fingerprint)
-            if book is not None:
-                join_ledger(state, book, self.address.origin, secret.fingerprint)
             limiter = Limiter(state, options.limits, max_pause=options.max_pause, observer=on_event)
             return Engine(transport, limiter, options, observer=on_event)
 
@@ -152,10 +156,11 @@ class ReportingClient:
     def rate_status(self) -> RateStatus:
         """How the key stands: what it is held to and why, what waits, and what was used today.
 
-        Sends nothing.
+        Sends nothing. What the ledger knows is known after the first request.
 
         Raises:
             ClientClosedError: The client was closed.
+            RuntimeError: It belongs to another event loop.
         """
         self.source.check()
         return self.source.engine.limiter.status()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from kb4_async.errors import KB4Error
+from kb4_async.errors import KB4Error, RateLimitError
 from kb4_async.events import RateStatus
 from kb4_async.protocol import codec
 from kb4_async.protocol.credential import Secret
@@ -66,7 +66,7 @@ class Diagnosis:
 
 
 async def diagnose(kb: ReportingClient) -> Diagnosis:
-    """Look at key, region, access, limits and clock. Two requests.
+    """Look at key, region, access, limits, use, ledger and clock. Two requests.
 
     Never raises for what it finds: the diagnosis holds it.
     """
@@ -81,7 +81,9 @@ async def diagnose(kb: ReportingClient) -> Diagnosis:
             Request("GET", "account"), codec.read_one, rank=Rank.INTERACTIVE
         )
     except KB4Error as error:
-        checks.append(Check("account", "failed", str(error), f"Which region? {CONSOLES}."))
+        advice = "" if isinstance(error, RateLimitError) else f"Which region? {CONSOLES}."
+        checks.append(Check("account", "failed", str(error), advice))
+        checks.extend(inspect_limits(kb.rate_status(), None))
         return Diagnosis(tuple(checks), error)
     took = loop.time() - begun
     checks.append(inspect_account(account, took))
@@ -148,14 +150,15 @@ def inspect_users(found: int) -> Check:
     )
 
 
-def inspect_limits(status: RateStatus, headers: Mapping[str, str]) -> Iterator[Check]:
+def inspect_limits(status: RateStatus, headers: Mapping[str, str] | None) -> Iterator[Check]:
     """Say which limits hold and why, what was used, and what the server says of its own."""
-    ours = "; ".join(str(limit) for limit in status.held)
-    theirs = headers.get("x-ratelimit-limit")
-    said = f"the server says {theirs}" if theirs else "the server says nothing of its own"
-    yield Check("limits", "ok", f"at most {ours}; {said}")
-    ends = "" if status.day_ends is None else f", a day that ends at {status.day_ends}"
-    yield Check("used", "ok", f"{status.used_today:,} requests of the present day{ends}")
+    said = "; ".join(str(limit) for limit in status.held)
+    if headers is not None:
+        theirs = headers.get("x-ratelimit-limit")
+        said += f"; the server says {theirs or 'nothing of its own'}"
+    yield Check("limits", "ok", f"at most {said}")
+    ends = "" if status.day_ends is None else f", which ends at {status.day_ends}"
+    yield Check("used", "ok", f"{status.used_today:,} requests in the key's day{ends}")
     if status.trouble is not None:
         yield Check("ledger", "warning", status.trouble)
     elif status.ledger is None:

@@ -12,10 +12,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-from kb4_async.events import Event, HeldLimit, KeyPaused, LimitChanged
+from kb4_async.events import Event, HeldLimit, KeyPaused, LimitChanged, clock_time
 from kb4_async.options import CAP, CAP_SECONDS, DAY, PUBLISHED, Limits, Window
 from kb4_async.protocol import learning
 from kb4_async.protocol.backoff import LONGEST_PAUSE
@@ -40,7 +39,7 @@ CAP_WHY = "the cap"
 CONFIGURED = "as configured"
 TOLD = "the server's X-RateLimit-Limit"
 ELSEWHERE = "as another process was told"
-CAUTION = "as KnowBe4 publishes, for the ledger cannot be used"
+CAUTION = "as long as the ledger cannot be used"
 
 
 @dataclass(slots=True)
@@ -215,7 +214,14 @@ class KeyState:
         self.quota.exhausted(until)
         if self.share is not None:
             self.share.exhausted = self.share.resets = until
+            self.share.spent_limit = None
         return until
+
+    def spent_limit(self, now: float) -> int | None:
+        """The daily quota that is spent; None where the server says that one is."""
+        if self.share is not None and self.share.trouble is None:
+            return self.share.spent_limit
+        return None if now < self.quota.spent_until else self.day_limit
 
     def day_ends(self) -> float | None:
         """When the present day's quota ends; None before its first request."""
@@ -256,14 +262,14 @@ class KeyState:
         self, permit: Permit, now: float, latest: float, told: RateHeaders = NOTHING_TOLD
     ) -> None:
         """An answer other than 429 came: the request arrived at ``latest`` at the latest."""
-        self.arrived(permit, latest)
+        self.arrived(permit, latest, answered=latest <= now)
         self.obey(permit, now, told)
         if permit.probe:
             self.open(now)
 
     def unanswered(self, permit: Permit, now: float, max_lag: float, delay: float) -> None:
         """No answer: the request may still arrive until ``max_lag`` from now."""
-        self.arrived(permit, now + max_lag)
+        self.arrived(permit, now + max_lag, answered=False)
         if permit.probe:
             self.gate.probe_lost(now, delay)
 
@@ -275,12 +281,12 @@ class KeyState:
         if permit.probe:
             self.gate.probe_lost(now, delay)
 
-    def arrived(self, permit: Permit, latest: float) -> None:
+    def arrived(self, permit: Permit, latest: float, *, answered: bool) -> None:
         """Count a request that may have arrived as late as this."""
         self.windows.stamp(latest)
-        self.quota.spend(permit.granted, latest)
+        self.quota.spend(permit.granted, latest, answered=answered)
         if self.share is not None:
-            self.share.spent.append((permit.granted, latest))
+            self.share.spent.append((permit.granted, latest, answered))
 
     def open(self, now: float) -> None:
         """The probe was answered: the pause is over."""
@@ -308,7 +314,7 @@ class KeyState:
         Returns:
             Seconds of the pause that begins now; None where it belongs to one that is known.
         """
-        self.arrived(permit, now)
+        self.arrived(permit, now, answered=True)
         first = self.gate.since is None
         seconds = self.gate.refused(
             permit.granted, now, probe=permit.probe, chance=chance, retry_after=retry_after
@@ -353,12 +359,6 @@ class KeyState:
         if others > 0:
             self.windows.add(now, others)
             self.counted += others
-
-
-def clock_time(moment: float, now: float) -> str:
-    """A time of day, with its date unless it is today's."""
-    then, today = datetime.fromtimestamp(moment).astimezone(), datetime.fromtimestamp(now).date()  # noqa: DTZ006  # made aware, and a date
-    return then.strftime("%H:%M" if then.date() == today else "%Y-%m-%d %H:%M")
 
 
 registry_lock = threading.Lock()

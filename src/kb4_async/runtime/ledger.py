@@ -20,11 +20,13 @@ from kb4_async.protocol.sharing import SharedKey
 
 #: Of the tables below. A file with a higher one was written by a newer version.
 SCHEMA = 1
+#: Seconds after which a key that nobody used is forgotten: 30 days.
+FORGOTTEN = 30 * 86_400
 #: Seconds for which another process's write is waited for.
 PATIENCE = 2.0
 REMEDY = (
-    "Requests go on at the published limits. Mend it, or set KB4_LEDGER to another file, or to "
-    "'off' to count for this process alone."
+    "Requests go on at 4 a second and 50 a minute, as KnowBe4 publishes. Mend it, or set "
+    "KB4_LEDGER to another file, or to 'off' to count for this process alone."
 )
 
 
@@ -69,10 +71,11 @@ class Ledger:
                 write(connection, origin, fingerprint, page)
         except (sqlite3.Error, OSError) as error:
             self.close()
-            raise LedgerError(f"{self.name}: {error}. {REMEDY}") from error
+            why = getattr(error, "strerror", None) or error
+            raise LedgerError(f"{self.name} ({why}). {REMEDY}") from error
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             self.close()
-            msg = f"{self.name} holds what no version of kb4_async wrote: delete it. {REMEDY}"
+            msg = f"{self.name} (not written by kb4_async: delete it). {REMEDY}"
             raise LedgerError(msg) from error
 
     def open(self) -> sqlite3.Connection:
@@ -118,9 +121,13 @@ def prepare(connection: sqlite3.Connection) -> None:
         if version < SCHEMA:
             connection.execute(
                 "CREATE TABLE key (origin TEXT, fingerprint TEXT, state BLOB NOT NULL, "
-                "stamps BLOB NOT NULL, PRIMARY KEY (origin, fingerprint)) WITHOUT ROWID"
+                "stamps BLOB NOT NULL, written INTEGER NOT NULL, "
+                "PRIMARY KEY (origin, fingerprint)) WITHOUT ROWID"
             )
             connection.execute(f"PRAGMA user_version = {SCHEMA}")
+        connection.execute(
+            "DELETE FROM key WHERE written < strftime('%s', 'now') - ?", (FORGOTTEN,)
+        )
 
 
 @contextmanager
@@ -151,7 +158,7 @@ def read(connection: sqlite3.Connection, origin: str, fingerprint: str) -> Share
 def write(connection: sqlite3.Connection, origin: str, fingerprint: str, page: SharedKey) -> None:
     """Replace a key's page."""
     connection.execute(
-        "INSERT OR REPLACE INTO key VALUES (?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO key VALUES (?, ?, ?, ?, strftime('%s', 'now'))",
         (origin, fingerprint, codec.encode(page.to_json()), array("d", page.stamps).tobytes()),
     )
 
@@ -193,6 +200,9 @@ def state_folder() -> Path:
     if sys.platform == "win32":
         variable, beside = "LOCALAPPDATA", ("AppData", "Local")
     named = os.environ.get(variable)
+    if not named and os.environ.get("HOME") == "":
+        msg = "HOME is empty"  # which would mean the root of the file system
+        raise RuntimeError(msg)
     # The specification has relative paths ignored.
     base = Path(named) if named and Path(named).is_absolute() else Path.home().joinpath(*beside)
     return base / "kb4_async"

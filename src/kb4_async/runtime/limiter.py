@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from kb4_async.errors import QuotaExhaustedError, RateLimitError
-from kb4_async.events import Event, KeyPaused, Observer, RateStatus
+from kb4_async.events import Event, KeyPaused, LimitChanged, Observer, RateStatus
 from kb4_async.options import Limits
 from kb4_async.protocol.verdict import NOTHING_TOLD, RateHeaders
 from kb4_async.runtime.keystate import KeyState, Member, Permit
@@ -127,20 +127,19 @@ class Limiter:
             resets = state.exhaust(now)
             if resets is None:
                 msg = (
-                    f"The server refuses this key (429), for at least {left:.0f} s more, which is "
-                    f"longer than max_pause ({self.max_pause:.0f} s). Run again later, with fewer "
+                    f"The server refuses this key (429), at least until {self.utc(gate.until, now)}"
+                    f": longer than max_pause ({self.max_pause:.0f} s). Run again then, with fewer "
                     "programs on the key."
                 )
                 raise RateLimitError(msg, retry_after=left)
         if resets is not None:
-            when, limit = self.utc(resets, now), state.day_limit
-            told = state.quota.spent_until > now or limit is None
-            msg = (
+            when, limit = self.utc(resets, now), state.spent_limit(now)
+            what = (
                 "The server refuses this key for so long that its daily quota counts as spent"
-                if told
+                if limit is None
                 else f"The daily quota of {limit:,} requests is spent"
             )
-            msg = f"{msg}: run again at {when} or later. What was written before is kept."
+            msg = f"{what}: run again at {when} or later."
             raise QuotaExhaustedError(msg, retry_after=resets - now, resets_at=when)
 
     def utc(self, moment: float, now: float) -> str:
@@ -228,6 +227,8 @@ class Limiter:
         for event in news:
             if isinstance(event, KeyPaused):
                 log.warning("429: the key pauses for %.1f s", event.seconds)
+            elif isinstance(event, LimitChanged):
+                log.info("now %s", event)
             for member in members:
                 member.tell(event)
 

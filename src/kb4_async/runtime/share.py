@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from kb4_async.errors import ConfigurationError
 from kb4_async.events import KeyPaused, LedgerUnavailable
-from kb4_async.options import DAY, Window
+from kb4_async.options import CAP, DAY, Window
 from kb4_async.protocol.sharing import LOAN_SECONDS, Loan, Pause, Report
 from kb4_async.runtime.ledger import Ledger, LedgerError
 
@@ -50,8 +50,10 @@ class Share:
         leased: Requests lent and not granted yet.
         usable_until: When the loan ends.
         ask_at: When the ledger may be asked again.
-        spent: Requests to report: when each was granted, and had arrived at the latest.
+        spent: Requests to report: when each was granted, had arrived at the latest, and whether it
+            was answered.
         resets: When the daily quota is free again; None while something is left.
+        spent_limit: Requests a day that were spent then; None where the server said so.
         others: What other processes were told to hold.
         trouble: Why the ledger cannot be used; None where it can.
         beating: The event loop in which a report is due.
@@ -74,8 +76,9 @@ class Share:
         self.leased = 0
         self.usable_until = float("-inf")
         self.ask_at = float("-inf")
-        self.spent: list[tuple[float, float]] = []
+        self.spent: list[tuple[float, float, bool]] = []
         self.resets: float | None = None
+        self.spent_limit: int | None = None
         self.beating: asyncio.AbstractEventLoop | None = None
         self.refused = self.opened = self.taught = False
         self.exhausted: float | None = None
@@ -156,7 +159,7 @@ class Share:
             held=state.windows.in_flight + self.leased,
             want=want,
             windows=tuple(windows),
-            spent=[(granted + offset, latest + offset) for granted, latest in self.spent],
+            spent=[(begun + offset, end + offset, sure) for begun, end, sure in self.spent],
             refused=pause,
             opened=self.opened,
             exhausted=None if self.exhausted is None else self.exhausted + offset,
@@ -179,6 +182,7 @@ class Share:
         self.usable_until = now + LOAN_SECONDS - MARGIN
         self.ask_at = now + (loan.wait if report.want > 0 else 0.0)
         self.resets = None if loan.resets is None else loan.resets - offset
+        self.spent_limit = loan.limit
         self.used_today = loan.used
         self.day_ends = None if loan.day_ends is None else loan.day_ends - offset
         self.others = tuple(each for each in loan.windows if each.seconds < DAY)
@@ -188,8 +192,10 @@ class Share:
             if lesson is not None:
                 state.learned_at = lesson.refused
                 lesson.shift(-offset)
-            state.learned.lesson = lesson
+            known, state.learned.lesson = state.learned.lesson, lesson
             self.revision = loan.revision
+            if (known and known.level) != (lesson and lesson.level):
+                state.changed(CAP if lesson is None else lesson.windows[-1])
         state.hold()
 
     def take_pause(self, state: KeyState, pause: Pause | None, now: float, offset: float) -> None:
@@ -213,7 +219,7 @@ class Share:
     def fail(self, state: KeyState, reason: str) -> None:
         """The ledger cannot be used: go on alone, and carefully."""
         if self.trouble is None:
-            log.warning("The ledger cannot be used: %s", reason)
+            log.warning("Cannot use the ledger %s", reason)
             state.news.append(LedgerUnavailable(self.ledger.name, reason))
         self.trouble = reason
         self.resets = None
@@ -244,7 +250,7 @@ def join_ledger(state: KeyState, ledger: Ledger, origin: str, fingerprint: str) 
             raise ConfigurationError(msg)
         state.share = Share(ledger, origin, fingerprint)
         # What was sent before counts there too.
-        state.share.spent = [(stamp, stamp) for stamp in state.windows.stamps]
+        state.share.spent = [(stamp, stamp, False) for stamp in state.windows.stamps]
 
 
 worker_lock = threading.Lock()

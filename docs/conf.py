@@ -35,6 +35,7 @@ NAVIGATION = {
     "Learn": ["tutorial"],
     "How to": [
         "how-to/plan",
+        "how-to/quota",
         "how-to/services",
         "how-to/cancellation-and-time-limits",
         "how-to/proxies",
@@ -46,6 +47,7 @@ NAVIGATION = {
     ],
     "Explanation": [
         "explanation/limits",
+        "explanation/ledger",
         "explanation/paging-and-proof",
         "explanation/drift",
     ],

@@ -1,6 +1,7 @@
 import dataclasses
 import math
 import warnings
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -41,6 +42,27 @@ def test_a_window_is_read_as_written_on_the_command_line(text: str, window: Wind
         "1.5/60s",
         "50/60y",
         "50/60s x",
+        "50/60S",
+        "fifty a minute",
+        "50 60s",
+        "50//60s",
+        "50/60s/2",
+        "50/60s, 4/1s",
+        "50/+60s",
+        "+50/60s",
+        "50/1e2s",
+        "50/.5s",
+        "50/60.s",
+        "5 0/60s",
+        "0x10/60s",
+        "1_000/60s",
+        "nan/60s",
+        "50/nans",
+        "50/infs",
+        "50/60s\0",
+        "1000000000/60s",
+        "50/1234567890s",
+        "9" * 5000 + "/1s",
     ],
 )
 def test_a_window_that_is_none_is_refused(text: str) -> None:
@@ -54,6 +76,74 @@ def test_a_window_that_admits_nothing_or_everything_is_refused(
 ) -> None:
     with pytest.raises(ConfigurationError, match="at least 1 request"):
         Window(requests, seconds)
+
+
+@pytest.mark.parametrize(
+    "seconds", [math.inf, -math.inf, math.nan, -1.0, math.nextafter(DAY, math.inf), 2 * DAY]
+)
+def test_a_window_longer_than_a_day_or_of_no_length_is_refused(seconds: float) -> None:
+    with pytest.raises(ConfigurationError, match="at most a day"):
+        Window(1, seconds)
+
+
+@pytest.mark.parametrize("text", ["1/2d", "1/25h", "1/1441m", "1/86401s", "1/1.000001d"])
+def test_a_text_longer_than_a_day_is_refused_as_such(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="at most a day"):
+        Window.parse(text)
+
+
+@pytest.mark.parametrize("text", ["50", "0/60s", "50/60y"])
+def test_a_text_that_is_no_window_is_named_in_the_error(text: str) -> None:
+    with pytest.raises(ConfigurationError, match=text):
+        Window.parse(text)
+
+
+@given(st.text())
+def test_any_text_is_a_window_or_refused(text: str) -> None:
+    try:
+        window = Window.parse(text)
+    except ConfigurationError:
+        return
+    assert window.requests >= 1
+    assert 0 < window.seconds <= DAY
+
+
+@given(
+    st.integers(1, 10**9 - 1),
+    st.sampled_from([("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86400.0)]),
+    st.integers(1, 86400),
+)
+def test_a_window_is_as_long_as_its_unit_says(
+    requests: int, unit: tuple[str, float], number: int
+) -> None:
+    letter, seconds = unit
+    number = min(number, int(DAY // seconds))
+    assert Window.parse(f"{requests}/{number}{letter}") == Window(requests, number * seconds)
+
+
+@given(st.integers(1, 10**9 - 1), st.integers(1, 86400) | st.sampled_from([0.5, 0.25, 1.5]))
+def test_what_a_window_prints_is_read_as_the_same_window(requests: int, seconds: float) -> None:
+    window = Window(requests, float(seconds))
+    assert Window.parse(str(window)) == window
+
+
+@pytest.mark.parametrize("text", ["5/12345.678s", "5/86399.99s", "5/59.9999999s", "5/0.00001s"])
+def test_what_a_window_of_an_odd_length_prints_is_read_as_the_same_window(text: str) -> None:
+    window = Window.parse(text)
+    assert Window.parse(str(window)) == window
+
+
+@pytest.mark.parametrize(
+    ("window", "text"),
+    [
+        (Window(50, 60.0), "50/60s"),
+        (Window(1, 0.5), "1/0.5s"),
+        (Window(2000, DAY), "2000/1d"),
+        (CAP, "1000/60s"),
+    ],
+)
+def test_a_window_prints_as_it_is_written(window: Window, text: str) -> None:
+    assert str(window) == text
 
 
 def test_the_cap_is_a_thousand_requests_in_any_minute() -> None:
@@ -119,6 +209,90 @@ def test_limits_are_read_from_several_texts() -> None:
     limits = Limits.of("50/60s", "4/1s", max_lag=5.0)
     assert limits.stack == (Window(4, 1.0), Window(50, 60.0), CAP)
     assert limits.max_lag == 5.0
+
+
+def test_limits_that_are_nonsense_are_refused_with_the_text_that_is() -> None:
+    with pytest.raises(ConfigurationError, match="4 a second"):
+        Limits.of("50/60s", "4 a second")
+
+
+@pytest.mark.parametrize("make", [lambda: Limits(max_lag=0.0), lambda: Limits.of(max_lag=0.0)])
+def test_a_lag_of_nothing_is_allowed(make: Callable[[], Limits]) -> None:
+    assert make().max_lag == 0.0
+
+
+@pytest.mark.parametrize("lag", [-1.0, -5e-324, math.inf, -math.inf, math.nan])
+def test_a_lag_that_is_no_number_of_seconds_is_refused_wherever_it_is_given(lag: float) -> None:
+    with pytest.raises(ConfigurationError, match="max_lag"):
+        Limits(max_lag=lag)
+    with pytest.raises(ConfigurationError, match="max_lag"):
+        Limits.of("50/60s", max_lag=lag)
+    with pytest.raises(ConfigurationError, match="max_lag"):
+        Limits.published(licensed_users=1, max_lag=lag)
+
+
+def test_only_a_window_of_a_day_is_a_quota() -> None:
+    assert Limits().quota is None
+    assert Limits.of("50/60s", "2000/23h").quota is None
+    assert Limits.of("50/60s", "2000/24h").quota == Window(2000, DAY)
+
+
+def test_of_several_quotas_the_tightest_holds_and_none_is_a_sliding_window() -> None:
+    limits = Limits.of("2000/1d", "500/24h", "50/60s", "900/1440m")
+    assert limits.quota == Window(500, DAY)
+    assert limits.stack == (Window(50, 60.0), CAP)
+
+
+# What is asked for, and what the cap holds of it: a thousand for each minute begun.
+ABOVE = [
+    ("2000/60s", "1000/60s"),
+    ("1001/1s", "1000/1s"),
+    ("2001/61s", "2000/61s"),
+    ("70000/1h", "60000/3600s"),
+    ("1440001/1d", "1440000/1d"),
+]
+
+
+@pytest.mark.parametrize(("asked", "held"), ABOVE)
+def test_a_limit_above_the_cap_is_lowered_with_a_warning_that_names_both(
+    asked: str, held: str
+) -> None:
+    above = Window.parse(asked)
+    with pytest.warns(UserWarning, match="above the cap") as caught:
+        limits = Limits((above,))
+    assert limits.windows == (Window.parse(held),)
+    (warning,) = caught
+    for part in (str(above), str(CAP), str(limits.windows[0].requests)):
+        assert part in str(warning.message)
+
+
+def test_each_limit_above_the_cap_is_warned_of_and_the_others_stay() -> None:
+    with pytest.warns(UserWarning, match="above the cap") as caught:
+        limits = Limits.of("2000/60s", "4/1s", "5000/2m")
+    assert limits.windows == (Window(1000, 60.0), Window(4, 1.0), Window(2000, 120.0))
+    first, second = (str(warning.message) for warning in caught)
+    assert "2000/60s" in first
+    assert "5000/120s" in second
+
+
+def test_a_limit_at_the_cap_warns_of_nothing() -> None:
+    # Warnings are errors here.
+    assert Limits.of("1000/60s", "1000/1s", "2000/61s", "1440000/1d").windows[0] == CAP
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Limits((Window(2000, 60.0),)),
+        lambda: Limits.of("2000/60s"),
+        lambda: Limits.published(licensed_users=2_000_000),
+    ],
+    ids=["Limits", "Limits.of", "Limits.published"],
+)
+def test_a_warning_points_at_who_asked_for_too_much(make: Callable[[], Limits]) -> None:
+    with pytest.warns(UserWarning, match="above the cap") as caught:
+        make()
+    assert [warning.filename for warning in caught] == [__file__]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,17 @@ from kb4_async.errors import (
     RateLimitError,
     ServerError,
 )
-from kb4_async.protocol.verdict import MAYBE_UNREAD, Action, Refusal, judge, retry_after
+from kb4_async.protocol.verdict import (
+    MAYBE_UNREAD,
+    NOTHING_TOLD,
+    Action,
+    RateHeaders,
+    Refusal,
+    judge,
+    leading_number,
+    rate_headers,
+    retry_after,
+)
 
 NOW = 784_111_777.0  # Sun, 06 Nov 1994 08:49:37 GMT
 STATUSES = range(100, 600)
@@ -148,3 +158,109 @@ def test_every_form_of_an_http_date_is_universal_time(text: str) -> None:
 def test_whatever_the_server_sends_is_a_time_or_none(text: str) -> None:
     seconds = retry_after({"retry-after": text}, NOW)
     assert seconds is None or (seconds >= 0.0 and math.isfinite(seconds))
+
+
+LIMIT, REMAINING = "x-ratelimit-limit", "x-ratelimit-remaining"
+
+
+@pytest.mark.parametrize(
+    ("headers", "told"),
+    [
+        ({LIMIT: "50", REMAINING: "49"}, RateHeaders(50, 49)),
+        ({LIMIT: "50"}, RateHeaders(50, None)),
+        ({REMAINING: "7"}, RateHeaders(None, 7)),
+        ({LIMIT: "50", REMAINING: "0"}, RateHeaders(50, 0)),
+        ({LIMIT: "50;w=60", REMAINING: "49;w=60"}, RateHeaders(50, 49)),
+        ({LIMIT: "50, 50;w=60", REMAINING: " 3 "}, RateHeaders(50, 3)),
+        ({LIMIT: "nonsense", REMAINING: "3"}, RateHeaders(None, 3)),
+        ({LIMIT: "50", REMAINING: "-1"}, RateHeaders(50, None)),
+        ({LIMIT: "", REMAINING: ""}, NOTHING_TOLD),
+        ({LIMIT: "2147483648000", REMAINING: "9" * 5000}, NOTHING_TOLD),
+    ],
+)
+def test_the_rate_headers_are_read_each_for_itself(
+    headers: dict[str, str], told: RateHeaders
+) -> None:
+    assert rate_headers(headers) == told
+
+
+@pytest.mark.parametrize("text", ["0", " 0 ", "0;w=60", "000", "0, 0;w=60"])
+def test_a_limit_of_nothing_is_not_believed_but_nothing_remaining_is(text: str) -> None:
+    assert rate_headers({LIMIT: text, REMAINING: text}) == RateHeaders(None, 0)
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"retry-after": "5"}, {"ratelimit-limit": "50"}, {"X-RateLimit-Limit": "50"}]
+)
+def test_without_the_rate_headers_nothing_is_told(headers: dict[str, str]) -> None:
+    # Names come in lower case: the transport sees to it.
+    assert rate_headers(headers) is NOTHING_TOLD
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("50", 50),
+        (" 50\t", 50),
+        ("0", 0),
+        ("007", 7),
+        ("50;w=60", 50),
+        ("50 ; w=60", 50),
+        ("50;", 50),
+        ("50,", 50),
+        ("50, 50;w=60", 50),
+        ("100, 50;w=60, 2000;w=86400", 100),
+        ("999999999", 999_999_999),
+    ],
+)
+def test_a_rate_header_begins_with_its_number(text: str, number: int) -> None:
+    assert leading_number(text) == number
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        " ",
+        "-1",
+        "-50;w=60",
+        "+50",
+        "50.5",
+        "50.0",
+        "5e1",
+        "0x32",
+        "50/60s",
+        "50 per minute",
+        "50w",
+        "1 000",
+        "1_000",
+        "unlimited",
+        "limit=50",
+        "w=60;50",
+        ";50",
+        ",50",
+        "nan",
+        "inf",
+        "1000000000",
+        "9" * 5000,
+        "\u0665\u0660",
+        "\uff15\uff10",
+        "5\u0660",
+        "\u00b2",
+        "\u00a050",
+        "50\u00a0",
+    ],
+)
+def test_a_rate_header_that_makes_no_sense_is_none(text: str | None) -> None:
+    assert leading_number(text) is None
+
+
+@given(st.text() | st.from_regex(r"\s*[0-9]{1,12}\s*[;,]?.*"))
+@example("50\n")
+def test_whatever_a_rate_header_holds_is_a_number_of_requests_or_none(text: str) -> None:
+    number = leading_number(text)
+    assert number is None or 0 <= number < 10**9
+    told = rate_headers({LIMIT: text, REMAINING: text})
+    assert told.limit is None or told.limit >= 1
+    assert told.remaining == number

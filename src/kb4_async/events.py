@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from kb4_async.options import Window
+
+#: Well before the end of the year 9999, the last one a calendar has, in any time zone.
+LAST_SECOND = 253_400_000_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +199,13 @@ class ExportProgress(Event):
 
 def clock_time(moment: float, now: float) -> str:
     """A time of day, with its date unless it is today's."""
-    then, today = datetime.fromtimestamp(moment).astimezone(), datetime.fromtimestamp(now).date()  # noqa: DTZ006  # made aware, and a date
+    then, today = calendar(moment).astimezone(), calendar(now).astimezone().date()
     return then.strftime("%H:%M" if then.date() == today else "%Y-%m-%d %H:%M")
+
+
+def calendar(moment: float) -> datetime:
+    """Seconds since the epoch as a date in UTC, the nearest that a calendar has."""
+    return datetime.fromtimestamp(min(max(moment, 0.0), LAST_SECOND), UTC)
 
 
 Observer = Callable[[Event], None]

@@ -91,7 +91,7 @@ class ExportView:
         elif isinstance(event, LimitChanged):
             self.say(f"now {event}")
         elif isinstance(event, LedgerUnavailable):
-            self.say(ledger_trouble(event))
+            self.say(ledger_trouble(event), always=True)
         elif isinstance(event, RetryScheduled):
             self.say(f"{event.path}: trying again in {event.delay:.1f} s ({event.reason})")
         elif isinstance(event, ListingRepaired):
@@ -114,9 +114,9 @@ class ExportView:
             left=event.state if ended else "" if left is None else f"{left} left",
         )
 
-    def say(self, text: str) -> None:
-        """Print a line above the bars."""
-        if self.quiet:
+    def say(self, text: str, *, always: bool = False) -> None:
+        """Print a line above the bars; ``always`` also where no progress is shown."""
+        if self.quiet and not always:
             return
         try:
             self.console.print(text.strip(), markup=False, highlight=False, soft_wrap=True)

@@ -147,14 +147,14 @@ async def read_published(
 
 
 def note(event: Event) -> None:
-    """Tell a person what a command without a progress view must not keep to itself."""
+    """Tell a person what no command must keep to itself."""
     if isinstance(event, LedgerUnavailable):
-        write_line(f"kb4: {ledger_trouble(event)}")
+        write_line(ledger_trouble(event))
 
 
 def ledger_trouble(event: LedgerUnavailable) -> str:
     """Why the ledger cannot be used, in words."""
-    return f"cannot use the ledger {event.reason}"
+    return f"kb4: cannot use the ledger {event.reason}"
 
 
 def run(

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import orjson
 
 from kb4_async.errors import DecodeError
+
+T = TypeVar("T")
 
 #: A record's key, as far as it can be compared: an integer, or text that is no integer.
 Key = int | str | None
@@ -228,6 +230,20 @@ def decode(data: bytes) -> Any:  # noqa: ANN401  # JSON holds anything
         ValueError: It is not JSON.
     """
     return msgspec.json.decode(data)
+
+
+def to_plain(value: object) -> Any:  # noqa: ANN401  # as JSON holds it
+    """A dataclass, whatever it holds, as dicts, lists and plain values."""
+    return msgspec.to_builtins(value)
+
+
+def from_plain(value: object, kind: type[T]) -> T:
+    """A dataclass of what ``to_plain`` made, each field of its declared type.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    return msgspec.convert(value, kind)
 
 
 def excerpt(body: bytes, hide: str = "") -> str:

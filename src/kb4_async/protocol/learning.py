@@ -53,6 +53,12 @@ class Lesson:
     tries: int = 0
     used: bool = False
 
+    def __post_init__(self) -> None:
+        """Refuse what would stop the key for ever."""
+        if self.level < 1:
+            msg = f"a level is at least 1, not {self.level}"
+            raise ValueError(msg)
+
     @classmethod
     def first(cls, nth: int, now: float, *, told: bool) -> Lesson:
         """The first refusal.

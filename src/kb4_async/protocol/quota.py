@@ -9,7 +9,7 @@ from kb4_async.options import DAY
 
 @dataclass(slots=True)
 class Quota:
-    """Requests of the present day; times are of one clock.
+    """Requests of the present day; times are of one clock, and above 0.
 
     The server's day begins when its first request arrives: after that was granted, and not after it
     was answered. So a day that is counted from that answer ends no earlier than the server's, and
@@ -28,10 +28,10 @@ class Quota:
     used: int = 0
     begins: float | None = None
     ends: float | None = None
-    before: float = float("-inf")
+    before: float = 0.0
     late: int = 0
-    lapse: float = float("-inf")
-    spent_until: float = float("-inf")
+    lapse: float = 0.0
+    spent_until: float = 0.0
 
     def roll(self, now: float) -> None:
         """Begin a new day if the present one has ended."""
@@ -52,7 +52,7 @@ class Quota:
         """
         self.roll(granted)
         self.used += 1
-        if self.begins is None:
+        if self.begins is None or self.before <= granted < self.begins:
             self.begins = granted
         if self.ends is None and answered and granted >= self.before:
             self.ends = latest + DAY

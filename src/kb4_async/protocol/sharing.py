@@ -8,10 +8,12 @@ counts as sent at that moment and delivered ``MAX_LAG`` later.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
+from kb4_async.events import LAST_SECOND
 from kb4_async.options import CAP, DAY, Window
+from kb4_async.protocol import codec
 from kb4_async.protocol.backoff import LONGEST_PAUSE
 from kb4_async.protocol.learning import Lesson
 from kb4_async.protocol.quota import Quota
@@ -24,7 +26,7 @@ MAX_LAG = 30.0
 #: Seconds until a process that got nothing asks again, where others hold what there is.
 ASK_AGAIN = 0.25
 #: A clock that moved this much against the machine's own was set.
-JUMP = 1.0
+JUMP = 0.05
 #: No refusal is remembered for longer than this, whatever the server asked for.
 LONGEST_MEMORY = DAY
 
@@ -130,6 +132,8 @@ class SharedKey:
 
     Attributes:
         stamps: Latest possible arrivals, sorted.
+        span: Seconds for which they are remembered: the longest window that was told of late.
+        spanned: When that window was last told.
         holders: The processes that live, by name.
         quota: The present day.
         pause: The key's pause.
@@ -140,6 +144,8 @@ class SharedKey:
     """
 
     stamps: list[float] = field(default_factory=list)
+    span: float = 0.0
+    spanned: float = 0.0
     holders: dict[str, Holder] = field(default_factory=dict)
     quota: Quota = field(default_factory=Quota)
     pause: Pause | None = None
@@ -175,8 +181,7 @@ class SharedKey:
         mine.held += permits
         if not (mine.held or mine.windows):
             del self.holders[report.who]
-        stack.trim_at = 0
-        stack.trim(now)
+        self.trim(stack, now)
         return Loan(
             permits,
             wait,
@@ -189,6 +194,13 @@ class SharedKey:
             self.revision,
             tuple(self.told(but=report.who)),
         )
+
+    def trim(self, stack: WindowStack, now: float) -> None:
+        """Forget what no window can see: not one of a run that has ended and may begin again."""
+        if stack.span >= self.span or now > self.spanned + self.span:
+            self.span, self.spanned = stack.span, now
+        stack.span, stack.trim_at = self.span, 0
+        stack.trim(now)
 
     def told(self, but: str = "") -> Iterable[Window]:
         """What the processes were told to hold."""
@@ -295,6 +307,7 @@ class SharedKey:
             holder.expires += seconds
         if seconds > 0:
             return
+        self.spanned += seconds
         quota, pause, lesson = self.quota, self.pause, self.lesson
         quota.before += seconds
         quota.lapse += seconds
@@ -309,50 +322,29 @@ class SharedKey:
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the stamps, as JSON holds it."""
-        quota = self.quota
-        return {
-            "holders": {who: asdict(holder) for who, holder in self.holders.items()},
-            "quota": {
-                "used": quota.used,
-                "begins": quota.begins,
-                "ends": quota.ends,
-                # JSON has no infinity, and no time is before 1970.
-                "before": max(0.0, quota.before),
-                "late": quota.late,
-                "lapse": max(0.0, quota.lapse),
-                "spent_until": max(0.0, quota.spent_until),
-            },
-            "pause": None if self.pause is None else asdict(self.pause),
-            "lesson": None if self.lesson is None else asdict(self.lesson),
-            "revision": self.revision,
-            "offset": self.offset,
-            "machine": self.machine,
-        }
+        fields: dict[str, Any] = codec.to_plain(self)
+        del fields["stamps"]
+        return fields
 
     @classmethod
-    def from_json(cls, fields: dict[str, Any], stamps: list[float]) -> SharedKey:
+    def from_json(cls, fields: object, stamps: list[float]) -> SharedKey:
         """Read what ``to_json`` wrote.
 
         Raises:
-            TypeError: It is something else.
-            ValueError: The same.
-            KeyError: The same.
+            ValueError: It is something else.
         """
-        holders = {
-            who: Holder(
-                holder["held"],
-                holder["expires"],
-                tuple(Window(each["requests"], each["seconds"]) for each in holder["windows"]),
-            )
-            for who, holder in fields["holders"].items()
-        }
-        return cls(
-            stamps,
-            holders,
-            Quota(**fields["quota"]),
-            None if fields["pause"] is None else Pause(**fields["pause"]),
-            None if fields["lesson"] is None else Lesson(**fields["lesson"]),
-            fields["revision"],
-            fields["offset"],
-            fields["machine"],
-        )
+        page = codec.from_plain(fields, cls)
+        if largest([fields, stamps]) > LAST_SECOND:
+            msg = "a time that no calendar has"
+            raise ValueError(msg)
+        page.stamps = stamps
+        return page
+
+
+def largest(value: Any) -> float:  # noqa: ANN401  # what JSON holds
+    """The largest number anywhere in it."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return max(map(largest, value), default=0.0)
+    return value if isinstance(value, int | float) else 0.0

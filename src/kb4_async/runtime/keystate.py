@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kb4_async.events import Event, HeldLimit, KeyPaused, LimitChanged, clock_time
-from kb4_async.options import CAP, CAP_SECONDS, DAY, PUBLISHED, Limits, Window
+from kb4_async.options import CAP, CAP_REQUESTS, CAP_SECONDS, DAY, PUBLISHED, Limits, Window
 from kb4_async.protocol import learning
 from kb4_async.protocol.backoff import LONGEST_PAUSE
 from kb4_async.protocol.gate import Gate
@@ -194,7 +194,8 @@ class KeyState:
         """When the daily quota is free again; None while something is left of it."""
         if self.share is not None and self.share.trouble is None:
             resets = self.share.resets
-            return resets if resets is not None and now < resets else None
+            lent = self.share.ready(now)
+            return resets if resets is not None and now < resets and not lent else None
         if self.quota.left(self.day_limit, self.windows.in_flight, now) == 0:
             return self.quota.resets(now)
         return None
@@ -327,6 +328,7 @@ class KeyState:
         self.news.append(KeyPaused(path, seconds, retry_after))
         if self.share is not None:
             self.share.refused = True
+            self.share.leased = 0  # the probe is lent anew, to one process
         if first:
             says = told.limit is not None
             explained = says or retry_after is not None
@@ -351,9 +353,9 @@ class KeyState:
             self.learned.told = told.limit
             if self.learned.told_window != before:
                 self.changed(self.learned.told_window or CAP)
-        if told.remaining is None:
-            return
         limit = told.limit or min(w.requests for w in self.why if w.seconds == CAP_SECONDS)
+        if told.remaining is None or limit > CAP_REQUESTS:
+            return  # more than the cap can be no limit of a minute, and what remains of it neither
         # What this key sent since, and may have arrived, is no use by others: what is left over is.
         others = limit - permit.place - (self.counted - permit.number) - told.remaining
         if others > 0:

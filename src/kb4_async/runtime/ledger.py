@@ -34,6 +34,10 @@ class LedgerError(Exception):
     """The ledger cannot be used now; the text says why and what to do."""
 
 
+class NotOursError(Exception):
+    """The file holds what this version of kb4_async did not write."""
+
+
 class Ledger:
     """A ledger's file; opened on first use, in the thread that uses it.
 
@@ -46,6 +50,7 @@ class Ledger:
         self.path = path
         self.trouble = trouble
         self.connection: sqlite3.Connection | None = None
+        self.identity: tuple[int, int] | None = None
 
     @property
     def name(self) -> str:
@@ -69,26 +74,26 @@ class Ledger:
                 page = read(connection, origin, fingerprint)
                 yield page
                 write(connection, origin, fingerprint, page)
+        except NotOursError as error:
+            self.close()
+            raise LedgerError(f"{self.name} ({error}: delete it). {REMEDY}") from error
         except (sqlite3.Error, OSError) as error:
             self.close()
             why = getattr(error, "strerror", None) or error
             raise LedgerError(f"{self.name} ({why}). {REMEDY}") from error
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            self.close()
-            msg = f"{self.name} (not written by kb4_async: delete it). {REMEDY}"
-            raise LedgerError(msg) from error
 
     def open(self) -> sqlite3.Connection:
         """The connection; made with the file and its folder where they are missing."""
         if self.path is None:
             raise LedgerError(f"{self.trouble} {REMEDY}")
         # Deleted by hand while it was open: what is written to it then, no other process sees.
-        if self.connection is not None and not self.path.exists():
+        if self.connection is not None and identity(self.path) != self.identity:
             self.close()
         if self.connection is None:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # SQLite makes its other files with the same rights as this one.
             self.path.touch(mode=0o600, exist_ok=True)
+            self.identity = identity(self.path)
             connection = sqlite3.connect(
                 self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
             )
@@ -100,6 +105,10 @@ class Ledger:
             self.connection = connection
         return self.connection
 
+    def __del__(self) -> None:
+        """A key's ledger stays open for the life of the process, which ends without a word."""
+        self.close()
+
     def close(self) -> None:
         """Let go of the file; it is opened again on the next use."""
         connection, self.connection = self.connection, None
@@ -109,16 +118,15 @@ class Ledger:
 
 def prepare(connection: sqlite3.Connection) -> None:
     """Make the tables, or check that they are ours."""
-    # A write costs no fsync then. After a power cut the last ones may be lost, with the machine
-    # down for longer than any window but the day's.
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
     with writing(connection):
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version > SCHEMA:
-            msg = "it was written by a newer version of kb4_async"
+            msg = "written by a newer version of kb4_async"
             raise sqlite3.DatabaseError(msg)
         if version < SCHEMA:
+            if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+                msg = "another program's database"
+                raise sqlite3.DatabaseError(msg)
             connection.execute(
                 "CREATE TABLE key (origin TEXT, fingerprint TEXT, state BLOB NOT NULL, "
                 "stamps BLOB NOT NULL, written INTEGER NOT NULL, "
@@ -128,6 +136,19 @@ def prepare(connection: sqlite3.Connection) -> None:
         connection.execute(
             "DELETE FROM key WHERE written < strftime('%s', 'now') - ?", (FORGOTTEN,)
         )
+    # A write costs no fsync then. After a power cut the last ones may be lost, with the machine
+    # down for longer than any window but the day's.
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Which file it is, whatever its name; None if there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 @contextmanager
@@ -151,8 +172,12 @@ def read(connection: sqlite3.Connection, origin: str, fingerprint: str) -> Share
     if row is None:
         return SharedKey()
     stamps = array("d")
-    stamps.frombytes(row[1])
-    return SharedKey.from_json(codec.decode(row[0]), stamps.tolist())
+    try:
+        stamps.frombytes(row[1])
+        return SharedKey.from_json(codec.decode(row[0]), stamps.tolist())
+    except (ValueError, TypeError) as error:
+        msg = "not written by kb4_async"
+        raise NotOursError(msg) from error
 
 
 def write(connection: sqlite3.Connection, origin: str, fingerprint: str, page: SharedKey) -> None:

@@ -11,11 +11,10 @@ import logging
 import random
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
 from functools import partial
 
 from kb4_async.errors import QuotaExhaustedError, RateLimitError
-from kb4_async.events import Event, KeyPaused, LimitChanged, Observer, RateStatus
+from kb4_async.events import Event, KeyPaused, LimitChanged, Observer, RateStatus, calendar
 from kb4_async.options import Limits
 from kb4_async.protocol.verdict import NOTHING_TOLD, RateHeaders
 from kb4_async.runtime.keystate import KeyState, Member, Permit
@@ -97,6 +96,7 @@ class Limiter:
                     continue
                 line.launching = waiter
                 if borrow:
+                    self.beat_soon()
                     await self.exchange(ask=True)
                     line.launching = None
                     continue
@@ -144,7 +144,7 @@ class Limiter:
 
     def utc(self, moment: float, now: float) -> str:
         """A time of the loop's clock in UTC, ISO 8601, rounded up to the second."""
-        when = datetime.fromtimestamp(-(-(self.state.wall() + moment - now) // 1), UTC)
+        when = calendar(-(-(self.state.wall() + moment - now) // 1))
         return when.isoformat(timespec="seconds").replace("+00:00", "Z")
 
     def answered(
@@ -278,10 +278,14 @@ class Limiter:
     def beat_soon(self) -> None:
         """Report to the ledger within a second, and go on while there is something to say."""
         share = self.state.share
-        if share is None or (share.beating is not None and not share.beating.is_closed()):
-            return
-        share.beating = self.loop
-        self.loop.call_later(BEAT if share.trouble is None else TRY_AGAIN, self.beat)
+        if share is not None and (share.beating is None or share.beating.is_closed()):
+            self.beat_in(BEAT if share.trouble is None else TRY_AGAIN)
+
+    def beat_in(self, seconds: float) -> None:
+        """Report to the ledger after so many seconds."""
+        assert self.state.share is not None  # noqa: S101  # whoever calls has seen it
+        self.state.share.beating = self.loop
+        self.loop.call_later(seconds, self.beat)
 
     def beat(self) -> None:
         """Report to the ledger, which is due."""
@@ -291,8 +295,9 @@ class Limiter:
 
         def go_on() -> None:
             share.beating = None
-            if share.busy(self.state):
-                self.beat_soon()
+            seconds = share.next_beat(self.state)
+            if seconds is not None:
+                self.beat_in(seconds)
 
         self.report(go_on)
 

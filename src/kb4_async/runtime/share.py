@@ -32,6 +32,10 @@ log = logging.getLogger("kb4_async")
 LENT, PART = 16, 16
 #: Seconds between two reports while there is something to say.
 BEAT = 1.0
+#: The same while nothing happens: a few times before the process counts as dead.
+IDLE_BEAT = LOAN_SECONDS / 3
+#: Most requests remembered for a ledger that cannot be used.
+MOST_UNSAID = 20_000
 #: Seconds after which a ledger that could not be used is tried again.
 TRY_AGAIN = 10.0
 #: A loan is given up this much before it expires: nobody may send on one that is being buried.
@@ -107,9 +111,14 @@ class Share:
         """A request was certainly never sent: it stays lent."""
         self.leased += 1
 
-    def busy(self, state: KeyState) -> bool:
-        """Whether there is something to report, now or soon."""
-        return bool(self.leased or self.spent or state.windows.in_flight or state.waiting())
+    def next_beat(self, state: KeyState) -> float | None:
+        """Seconds until the next report; None if there will be nothing to say."""
+        if not state.members and self.trouble is not None:
+            return None
+        if self.leased or self.spent or state.windows.in_flight or state.waiting():
+            return BEAT if self.trouble is None else TRY_AGAIN
+        # While a client is open, what it was told to hold is held by the other processes.
+        return IDLE_BEAT if any(member.limits.windows for member in state.members) else None
 
     # -- in the ledger's thread ----------------------------------------------------------------
 
@@ -186,7 +195,7 @@ class Share:
         self.used_today = loan.used
         self.day_ends = None if loan.day_ends is None else loan.day_ends - offset
         self.others = tuple(each for each in loan.windows if each.seconds < DAY)
-        self.take_pause(state, loan.pause, now, offset)
+        self.take_pause(state, loan, now, offset)
         if loan.revision != self.revision and not self.taught:
             lesson = loan.lesson
             if lesson is not None:
@@ -198,9 +207,9 @@ class Share:
                 state.changed(CAP if lesson is None else lesson.windows[-1])
         state.hold()
 
-    def take_pause(self, state: KeyState, pause: Pause | None, now: float, offset: float) -> None:
+    def take_pause(self, state: KeyState, loan: Loan, now: float, offset: float) -> None:
         """Pause with the other processes, and go on with them."""
-        gate = state.gate
+        gate, pause = state.gate, loan.pause
         if self.refused or self.opened or gate.probing:
             return  # What happened here meanwhile is newer.
         if pause is None:
@@ -208,6 +217,8 @@ class Share:
                 gate.probe_answered(now)
                 state.ramp = now
         elif gate.since is None:
+            # What was lent before the pause is no probe: the ledger lends that to one process.
+            self.leased = loan.permits
             gate.since, gate.until = pause.since - offset, pause.until - offset
             gate.step, gate.last_refusal = pause.step, now
             if gate.until > now:
@@ -223,6 +234,7 @@ class Share:
             state.news.append(LedgerUnavailable(self.ledger.name, reason))
         self.trouble = reason
         self.resets = None
+        del self.spent[:-MOST_UNSAID]
         # What it did not take in is said again.
         refused, opened, taught = self.said
         self.said = (False, False, False)
@@ -248,18 +260,32 @@ def join_ledger(state: KeyState, ledger: Ledger, origin: str, fingerprint: str) 
                 f"would have {ledger.name}: use one for both."
             )
             raise ConfigurationError(msg)
+        if old is not None:
+            with old.mutex:
+                old.ledger.close()
         state.share = Share(ledger, origin, fingerprint)
         # What was sent before counts there too.
         state.share.spent = [(stamp, stamp, False) for stamp in state.windows.stamps]
 
 
 worker_lock = threading.Lock()
-workers: dict[int, ThreadPoolExecutor] = {}
+workers: list[ThreadPoolExecutor] = []
 
 
 def worker() -> ThreadPoolExecutor:
     """The thread that does the ledger's work; a forked child has its own."""
     with worker_lock:
-        if os.getpid() not in workers:
-            workers[os.getpid()] = ThreadPoolExecutor(1, thread_name_prefix="kb4-ledger")
-        return workers[os.getpid()]
+        if not workers:
+            workers.append(ThreadPoolExecutor(1, thread_name_prefix="kb4-ledger"))
+        return workers[0]
+
+
+def after_fork() -> None:
+    """The parent may have held the lock at the fork, and its thread is not here."""
+    global worker_lock  # noqa: PLW0603  # nobody is there to release it
+    worker_lock = threading.Lock()
+    workers.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=after_fork)

@@ -6,8 +6,9 @@ from contextlib import suppress
 from typing import Any
 
 from kb4_async.options import Limits
-from kb4_async.runtime.keystate import KeyState, Permit
+from kb4_async.runtime.keystate import KeyState
 from kb4_async.runtime.limiter import Limiter
+from kb4_async.runtime.permit import Permit
 from kb4_async.runtime.turnstile import Rank
 
 #: Longer than any slow start in these tests takes to reach full pace.

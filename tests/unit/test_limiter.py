@@ -13,8 +13,9 @@ from kb4_async.errors import RateLimitError
 from kb4_async.options import Limits, Window
 from kb4_async.protocol.windows import TRIM_AT
 from kb4_async.runtime import keystate, spacing
-from kb4_async.runtime.keystate import KeyState, Permit, key_state
+from kb4_async.runtime.keystate import KeyState, key_state
 from kb4_async.runtime.limiter import Limiter
+from kb4_async.runtime.permit import Permit
 from kb4_async.runtime.turnstile import Rank
 from kb4_async.testing import run_virtual
 

@@ -40,6 +40,7 @@ class Lesson:
         retry_at: When the ceiling may be tried.
         patience: Seconds from a refusal until then.
         tries: Times that it was tried in vain, each of which doubles the patience.
+        falls: Refusals on the way up to it: from the second on the way is halved.
         used: The level was used to the full since it was set.
     """
 
@@ -51,6 +52,7 @@ class Lesson:
     retry_at: float
     patience: float
     tries: int = 0
+    falls: int = 0
     used: bool = False
 
     def __post_init__(self) -> None:
@@ -79,12 +81,16 @@ class Lesson:
     def refuse(self, nth: int, now: float) -> None:
         """Another refusal, of another moment."""
         old = self.level
+        lowest = old if self.ceiling is None else self.ceiling
         if old > self.good:
             self.level = self.good
-            self.tries += 1
         else:
             self.level = self.good = max(1, old // 2)
-        self.ceiling = max(self.level + 1, min(old, nth))
+        if self.ceiling is not None and old >= self.ceiling:
+            self.tries += 1
+        else:
+            self.falls += 1
+        self.ceiling = max(self.level + 1, min(lowest, old, nth))
         self.since = self.refused = now
         self.used = False
         self.schedule(0.0)
@@ -110,18 +116,34 @@ class Lesson:
             return False
         old, self.good, self.since, self.used = self.level, self.level, now, False
         if self.ceiling is not None and old >= self.ceiling:
-            self.ceiling, self.tries = None, 0
-        top = CAP_REQUESTS if self.ceiling is None else under(self.ceiling)
+            self.ceiling, self.tries, self.falls = None, 0, 0
+        top = self.top()
         if old < top:
             self.level = min(2 * old, top)
         elif now >= self.retry_at:
             self.level = min(old + max(1, old // 4), CAP_REQUESTS)
         return self.level != old
 
+    def top(self) -> int:
+        """The highest level to climb to without trying what was refused."""
+        if self.ceiling is None:
+            return CAP_REQUESTS
+        if self.falls < 2:
+            return under(self.ceiling)
+        # Windows that are not sliding refuse at other counts each time: come nearer by halves.
+        half = self.good + (self.ceiling - self.good) // 2
+        return half if half - self.good >= self.ceiling - under(self.ceiling) else self.good
+
     @property
     def windows(self) -> tuple[Window, Window]:
-        """What is held: the level, and a second's share of it as KnowBe4 publishes it."""
-        second = -(-self.level * SECOND.requests // MINUTE.requests)
+        """What is held: the level, and a second's share of it.
+
+        Below what KnowBe4 publishes the second shrinks with the minute; above it stays at what is
+        published for as long as that lets the minute be used in two thirds of it.
+        """
+        share = -(-self.level * SECOND.requests // MINUTE.requests)
+        enough = -(-self.level * SECOND.requests * 5 // (MINUTE.requests * 16))
+        second = max(min(SECOND.requests, share), enough)
         return Window(second, SECOND.seconds), Window(self.level, MINUTE.seconds)
 
     def shift(self, seconds: float) -> None:

@@ -25,6 +25,8 @@ LOAN_SECONDS = 15.0
 MAX_LAG = 30.0
 #: Seconds until a process that got nothing asks again, where others hold what there is.
 ASK_AGAIN = 0.25
+#: Part of the shortest window that is waited for several slots instead of one.
+WORTH = 1 / 240
 #: A clock that moved this much against the machine's own was set.
 JUMP = 0.05
 #: No refusal is remembered for longer than this, whatever the server asked for.
@@ -242,8 +244,13 @@ class SharedKey:
         wait = stack.wait(now)
         if wait is None:
             return 0, ASK_AGAIN
+        if wait > 0:
+            # Slots come back one by one: a moment longer, and one report borrows several.
+            longer = min(ASK_AGAIN, min(window.seconds for window in stack.held) * WORTH)
+            several = stack.wait(now, want)
+            return 0, wait + longer if several is None else min(several, wait + longer)
         # Where rounding lets a wait end a little early, one slot is free nevertheless.
-        return (min(want, max(1, stack.free(now))), 0.0) if wait == 0 else (0, wait)
+        return min(want, max(1, stack.free(now))), 0.0
 
     def take_pause(self, report: Report, now: float) -> None:
         """Begin, lengthen or end the key's pause."""

@@ -49,14 +49,15 @@ class WindowStack:
         self.held = frozenset(windows)
         self.span = max(self.span, *(window.seconds for window in self.held))
 
-    def wait(self, now: float) -> float | None:
-        """Seconds until every window has a free slot as far as stamps tell; 0 if all have one now.
+    def wait(self, now: float, count: int = 1) -> float | None:
+        """Seconds until every window has that many free slots as far as stamps tell; 0 if all have
+        them now.
 
         None means that a window is full of requests in flight: only an answer can free a slot.
         """
         longest = 0.0
         for window in self.held:
-            room = window.requests - self.in_flight
+            room = window.requests - self.in_flight - count + 1
             if room <= 0:
                 return None
             if room <= len(self.stamps):
@@ -85,7 +86,7 @@ class WindowStack:
         self.in_flight -= 1
 
     def add(self, latest_arrival: float, count: int = 1) -> None:
-        """Count requests that took no slot here before: somebody else sent them."""
+        """Count requests that took no slot here before."""
         for _ in range(count):
             insort(self.stamps, latest_arrival)
 

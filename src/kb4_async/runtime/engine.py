@@ -26,9 +26,9 @@ from kb4_async.protocol.verdict import (
     rate_headers,
     retry_after,
 )
-from kb4_async.runtime.keystate import Permit
 from kb4_async.runtime.limiter import Limiter
 from kb4_async.runtime.observing import tell
+from kb4_async.runtime.permit import Permit
 from kb4_async.runtime.transport import Answer, NoAnswerError, Transport
 from kb4_async.runtime.turnstile import Rank
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kb4_async.events import Event, HeldLimit, KeyPaused, LimitChanged, clock_time
-from kb4_async.options import CAP, CAP_REQUESTS, CAP_SECONDS, DAY, PUBLISHED, Limits, Window
+from kb4_async.options import CAP, CAP_REQUESTS, CAP_SECONDS, DAY, PUBLISHED, Window
 from kb4_async.protocol import learning
 from kb4_async.protocol.backoff import LONGEST_PAUSE
 from kb4_async.protocol.gate import Gate
@@ -23,6 +23,7 @@ from kb4_async.protocol.learning import Learned
 from kb4_async.protocol.quota import Quota
 from kb4_async.protocol.verdict import NOTHING_TOLD, RateHeaders
 from kb4_async.protocol.windows import WindowStack
+from kb4_async.runtime.permit import Member, Permit
 from kb4_async.runtime.turnstile import Turnstile
 
 if TYPE_CHECKING:
@@ -42,41 +43,14 @@ ELSEWHERE = "as another process was told"
 CAUTION = "as long as the ledger cannot be used"
 
 
-@dataclass(slots=True)
-class Permit:
-    """The right to send one request now. Exactly one of the endings is reported.
-
-    Attributes:
-        granted: When it was granted.
-        probe: The request is the probe that may end a pause.
-        place: How many requests of the last 60 s it is one of, itself and those in flight included.
-        number: What had been counted on the key when it was granted.
-    """
-
-    granted: float
-    probe: bool = False
-    place: int = 1
-    number: int = 1
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Member:
-    """An open client of the key.
-
-    Attributes:
-        limits: What it wants to be held.
-        tell: Told what happens to the key, from any thread.
-    """
-
-    limits: Limits
-    tell: Callable[[Event], None]
-
-
 @dataclass(slots=True, eq=False)
 class KeyState:
     """Windows, pause, quota and lesson of one key. Every method is called under ``lock``.
 
     Attributes:
+        windows: What this key sent, and the windows that hold it.
+        crowd: The same with what others sent on the key, for the cap and what the headers tell: a
+            lesson was learned of our own requests, and is held by them.
         members: The open clients.
         turnstiles: Who waits, in each event loop.
         ramp: When the slow start began; None before the first request.
@@ -94,6 +68,7 @@ class KeyState:
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     windows: WindowStack = field(default_factory=lambda: WindowStack((CAP,)))
+    crowd: WindowStack = field(default_factory=lambda: WindowStack((CAP,)))
     gate: Gate = field(default_factory=Gate)
     quota: Quota = field(default_factory=Quota)
     members: list[Member] = field(default_factory=list)
@@ -147,6 +122,7 @@ class KeyState:
         why[CAP] = CAP_WHY
         self.why = why
         self.windows.hold(why)
+        self.crowd.hold({CAP, learned.told_window or CAP})
         quotas = (member.limits.quota for member in self.members)
         self.day_limit = min((each.requests for each in quotas if each is not None), default=None)
 
@@ -181,10 +157,10 @@ class KeyState:
         gate = self.gate.wait(now)
         if gate is None:
             return None
-        windows = self.windows.wait(now)
-        if windows is None:
+        windows, crowd = self.windows.wait(now), self.crowd.wait(now)
+        if windows is None or crowd is None:
             return None
-        return max(gate, windows, 0.0 if self.share is None else self.share.wait(now))
+        return max(gate, windows, crowd, 0.0 if self.share is None else self.share.wait(now))
 
     def must_borrow(self, now: float) -> bool:
         """Whether the ledger must lend a request before one may leave."""
@@ -240,6 +216,8 @@ class KeyState:
         """Take a slot in every window; only after ``wait`` returned 0."""
         self.windows.trim(now)
         self.windows.take()
+        self.crowd.trim(now)
+        self.crowd.take()
         self.granted += 1
         self.counted += 1
         if self.share is not None:
@@ -249,7 +227,8 @@ class KeyState:
         place = self.windows.used(learning.MINUTE.seconds, now)
         if self.learned.granted(place, now):
             self.taught()
-        return Permit(now, self.gate.grant(), place, self.counted)
+        taken = self.crowd.used(CAP_SECONDS, now)
+        return Permit(now, self.gate.grant(), place, taken, self.counted)
 
     def pace(self, now: float) -> float:
         """Requests a second that the slow start allows now; doubles each second since it began."""
@@ -277,6 +256,7 @@ class KeyState:
     def unsent(self, permit: Permit, now: float, delay: float) -> None:
         """Nothing left this machine: the permit returns."""
         self.windows.give_back()
+        self.crowd.give_back()
         if self.share is not None:
             self.share.return_one()
         if permit.probe:
@@ -285,6 +265,7 @@ class KeyState:
     def arrived(self, permit: Permit, latest: float, *, answered: bool) -> None:
         """Count a request that may have arrived as late as this."""
         self.windows.stamp(latest)
+        self.crowd.stamp(latest)
         self.quota.spend(permit.granted, latest, answered=answered)
         if self.share is not None:
             self.share.spent.append((permit.granted, latest, answered))
@@ -292,10 +273,11 @@ class KeyState:
     def open(self, now: float) -> None:
         """The probe was answered: the pause is over."""
         began = self.gate.since
+        if began is not None:
+            # What our own windows and the probe took besides is no cost of the refusal.
+            self.learned.opened(now, self.gate.until - began)
         self.gate.probe_answered(now)
         self.ramp = now
-        if began is not None:
-            self.learned.opened(now, now - began)
         if self.share is not None:
             self.share.opened = True
             self.share.taught = True
@@ -357,9 +339,9 @@ class KeyState:
         if told.remaining is None or limit > CAP_REQUESTS:
             return  # more than the cap can be no limit of a minute, and what remains of it neither
         # What this key sent since, and may have arrived, is no use by others: what is left over is.
-        others = limit - permit.place - (self.counted - permit.number) - told.remaining
+        others = limit - permit.taken - (self.counted - permit.number) - told.remaining
         if others > 0:
-            self.windows.add(now, others)
+            self.crowd.add(now, others)
             self.counted += others
 
 
@@ -385,8 +367,9 @@ def after_fork() -> None:
         state.turnstiles.clear()
         state.members.clear()
         state.quota.used += state.windows.in_flight
-        state.windows.add(time.monotonic() + FORK_LAG, state.windows.in_flight)
-        state.windows.in_flight = 0
+        for stack in (state.windows, state.crowd):
+            stack.add(time.monotonic() + FORK_LAG, stack.in_flight)
+            stack.in_flight = 0
         if state.gate.probing:
             state.gate.probe_lost(time.monotonic())
         if state.share is not None:

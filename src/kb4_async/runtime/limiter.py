@@ -17,8 +17,9 @@ from kb4_async.errors import QuotaExhaustedError, RateLimitError
 from kb4_async.events import Event, KeyPaused, LimitChanged, Observer, RateStatus, calendar
 from kb4_async.options import Limits
 from kb4_async.protocol.verdict import NOTHING_TOLD, RateHeaders
-from kb4_async.runtime.keystate import KeyState, Member, Permit
+from kb4_async.runtime.keystate import KeyState
 from kb4_async.runtime.observing import tell
+from kb4_async.runtime.permit import Member, Permit
 from kb4_async.runtime.share import BEAT, TRY_AGAIN, worker
 from kb4_async.runtime.turnstile import Rank, Waiter
 

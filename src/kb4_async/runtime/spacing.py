@@ -24,10 +24,11 @@ SHORT_WINDOW = 5.0
 class Spacing:
     """One loop's spacing of launches; belongs to the loop it is first used in."""
 
-    __slots__ = ("bucket", "pace")
+    __slots__ = ("bucket", "pace", "ready")
 
     def __init__(self) -> None:
         self.pace = 0.0
+        self.ready = 0
         self.bucket = AsyncLimiter(1, 1.0)
 
     async def launch(self, pace: float, windows: Iterable[Window]) -> None:
@@ -45,5 +46,10 @@ class Spacing:
             self.pace = pace
             # Burst-aware: a bucket of one spaces evenly; only at full pace may some leave at once.
             burst = BURST if pace >= FULL_PACE else 1
-            self.bucket = AsyncLimiter(burst, burst / pace)
-        await self.bucket.acquire()
+            self.bucket, self.ready = AsyncLimiter(burst, burst / pace), 0
+        if not self.ready:
+            # A whole burst at once: waiting a millisecond for each launch costs more than it.
+            burst = int(self.bucket.max_rate)
+            await self.bucket.acquire(burst)
+            self.ready = burst
+        self.ready -= 1

@@ -131,6 +131,22 @@ QUICK, SLOW, LOST = ("answered", 0, 0.0), ("answered", 300, 0.0), ("lost", 0, 0.
         ([(0, QUICK, 2)], None, ("hours", 0)),
     ],
 )
+# An unanswered one was forgotten while another, which had arrived on its day, was on its way.
+@example(
+    3,
+    [
+        (
+            [
+                (0, ("unanswered", 0, 0.0), 1),
+                (86_280, SLOW, 1),
+                (200, ("answered", 300, 0.5), 2),
+                (0, QUICK, 3),
+            ],
+            None,
+            ("hours", 0),
+        )
+    ],
+)
 # One was granted before the day's end and came after it.
 @example(
     2,

@@ -53,9 +53,11 @@ class Window:
         Raises:
             ConfigurationError: The text is not of that form.
         """
-        match = re.fullmatch(r"\s*(\d{1,9})\s*/\s*(\d{1,9}(?:\.\d{1,9})?)\s*([smhd])\s*", text)
+        match = re.fullmatch(
+            r"\s*(\d{1,9})\s*/\s*(\d{1,9}(?:\.\d{1,9})?)\s*([smhd])\s*", text, re.ASCII
+        )
         if match is None:
-            msg = f"A limit is written like '50/60s' or '4/1s', not {text!r}."
+            msg = f"A limit is written like '50/60s', '4/1s' or '2000/1d', not {text!r}."
             raise ConfigurationError(msg)
         return cls(int(match[1]), float(match[2]) * UNITS[match[3]])
 

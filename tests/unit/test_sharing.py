@@ -156,8 +156,16 @@ def test_a_long_limit_that_the_next_run_is_told_again_knows_what_this_one_sent(
     assert HOUR - 601.0 <= loan.wait <= HOUR - 600.0 + ASK_AGAIN
 
 
-def test_what_no_window_sees_any_more_is_forgotten() -> None:
-    desk = Desk()
+def test_what_no_window_sees_any_more_is_forgotten_and_nothing_before() -> None:
+    desk, long = Desk(), Window(2, 100.0)
+    assert desk.lent("b", 2, long) == 2
+    desk.answer("b", 2, long)
+    desk.beat("b", 0, long, seconds=90.0)
+    for seconds in (6.0, 3.875):
+        desk.later(seconds)
+        assert desk.lent("b", 1, long) == 0
+    desk.later(0.125)
+    assert desk.lent("b", 1, long) == 1
     for _ in range(200):
         desk.lent("a", 50)
         desk.answer("a", 50)

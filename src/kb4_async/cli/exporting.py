@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from kb4_async import DEFAULT_RESOURCES, ON_REQUEST, ExportReport, export_account
-from kb4_async.cli.progress import ExportView, print_summary
+from kb4_async.cli.progress import ExportView, StderrConsole, print_missing, print_summary
 from kb4_async.cli.running import (
     COMPLETE,
     CREDENTIALS,
@@ -79,8 +79,10 @@ def export(
 
 def finish(report: ExportReport, *, json: bool, quiet: bool = False) -> None:
     """Show how an export ended, and end with its code."""
-    if not quiet:
-        with suppress(OSError):  # nobody reads stderr any more
+    with suppress(OSError):  # nobody reads stderr any more
+        if quiet:
+            print_missing(report, StderrConsole())
+        else:
             print_summary(report)
 
     async def show() -> None:

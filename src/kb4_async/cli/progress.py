@@ -17,13 +17,11 @@ from kb4_async import (
     ExportProgress,
     ExportReport,
     ExportStarted,
-    KeyPaused,
     LedgerUnavailable,
-    LimitChanged,
     ListingRepaired,
     RetryScheduled,
 )
-from kb4_async.cli.running import ledger_trouble
+from kb4_async.cli.running import happened_to_key
 
 STATES = {"complete": "[green]complete[/]", "incomplete": "[red]incomplete[/]"}
 
@@ -86,16 +84,12 @@ class ExportView:
         elif isinstance(event, ExportStarted):
             if event.replaces:
                 self.say(f"{event.destination} holds an earlier export; it is begun again.")
-        elif isinstance(event, KeyPaused):
-            self.say(f"429: the server asks to slow down; silent for {event.seconds:.0f} s")
-        elif isinstance(event, LimitChanged):
-            self.say(f"now {event}")
-        elif isinstance(event, LedgerUnavailable):
-            self.say(ledger_trouble(event), always=True)
         elif isinstance(event, RetryScheduled):
             self.say(f"{event.path}: trying again in {event.delay:.1f} s ({event.reason})")
         elif isinstance(event, ListingRepaired):
             self.say(f"{event.resource}: records moved meanwhile; reading it again")
+        elif (words := happened_to_key(event)) is not None:
+            self.say(words, always=isinstance(event, LedgerUnavailable))
 
     def advance(self, event: ExportProgress) -> None:
         """Move one bar, or print one line when a resource has ended."""
@@ -147,6 +141,21 @@ def print_summary(report: ExportReport) -> None:
     """Print the table and what to do next, on stderr."""
     console = StderrConsole(None if sys.stderr.isatty() else 110)
     console.print(summary(report))
+    print_missing(report, console)
+    if not report.complete:
+        return
+    console.out(f"Complete: {report.rows:,} records in {report.destination}", highlight=False)
+    users = report.resources.get("users")
+    if users is not None and users.rows == 0:
+        console.out(
+            "The account has no users. A key of another region or an anonymized account can look "
+            "like this: 'kb4 doctor' tells.",
+            highlight=False,
+        )
+
+
+def print_missing(report: ExportReport, console: Console) -> None:
+    """Print what is missing and why, if anything is."""
     say = console.out
     # One cause often stops several resources: it is said once.
     missing: dict[str, list[str]] = {}
@@ -156,15 +165,6 @@ def print_summary(report: ExportReport) -> None:
             missing.setdefault(gap.message, []).append(where)
     for message, places in missing.items():
         say(f"missing from {', '.join(places)}: {message}", highlight=False)
-    manifest = report.destination / "manifest.json"
     if not report.complete:
+        manifest = report.destination / "manifest.json"
         say(f"INCOMPLETE: {manifest} names what is missing.", highlight=False)
-        return
-    say(f"Complete: {report.rows:,} records in {report.destination}", highlight=False)
-    users = report.resources.get("users")
-    if users is not None and users.rows == 0:
-        say(
-            "The account has no users. A key of another region or an anonymized account can look "
-            "like this: 'kb4 doctor' tells.",
-            highlight=False,
-        )

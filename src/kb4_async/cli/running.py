@@ -10,6 +10,7 @@ import traceback
 import warnings
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Never, TypeVar
 from urllib.request import getproxies
 
@@ -21,7 +22,9 @@ from kb4_async import (
     ConfigurationError,
     Event,
     KB4Error,
+    KeyPaused,
     LedgerUnavailable,
+    LimitChanged,
     Limits,
     PermissionDeniedError,
     QuotaExhaustedError,
@@ -113,11 +116,11 @@ async def read_limits(
     with warnings.catch_warnings(record=True) as lowered:
         warnings.simplefilter("always")
         chosen = Limits.of(*(word for word in words if word not in named))
+        for word in named:
+            published = await read_published(word, region, base_url, say)
+            chosen = Limits((*chosen.windows, *published.windows))
     for warning in lowered:
         say(str(warning.message))
-    for word in named:
-        published = await read_published(word, region, base_url, say)
-        chosen = Limits((*chosen.windows, *published.windows))
     return chosen
 
 
@@ -133,7 +136,7 @@ async def read_published(
         return Limits.published(licensed_users=int(number))
     # Without the day's quota, which is what is asked for.
     few = Limits(Limits.published(licensed_users=0).windows[:2])
-    async with connect(region, base_url, few, 1) as kb:
+    async with connect(region, base_url, few, 1, note) as kb:
         seats = (await kb.account.get()).get("number_of_seats")
     known = isinstance(seats, int) and seats >= 0
     limits = Limits.published(licensed_users=seats if known and seats else 0)
@@ -148,13 +151,24 @@ async def read_published(
 
 def note(event: Event) -> None:
     """Tell a person what no command must keep to itself."""
+    words = happened_to_key(event)
+    if words is not None:
+        write_line(f"kb4: {words}")
+
+
+def happened_to_key(event: Event) -> str | None:
+    """What happened to the key, in words; None for other events."""
+    if isinstance(event, KeyPaused):
+        until = datetime.now().astimezone() + timedelta(seconds=event.seconds)
+        return (
+            f"429: the server asks to slow down; silent for {event.seconds:.0f} s, until "
+            f"{until:%H:%M:%S}"
+        )
+    if isinstance(event, LimitChanged):
+        return f"now {event}"
     if isinstance(event, LedgerUnavailable):
-        write_line(ledger_trouble(event))
-
-
-def ledger_trouble(event: LedgerUnavailable) -> str:
-    """Why the ledger cannot be used, in words."""
-    return f"kb4: cannot use the ledger {event.reason}"
+        return f"cannot use the ledger {event.reason}"
+    return None
 
 
 def run(

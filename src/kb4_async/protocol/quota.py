@@ -19,7 +19,7 @@ class Quota:
         used: Requests counted.
         begins: The earliest moment at which the server's day may have begun; None without requests.
         ends: When the day ends; None until a request was answered that was granted in it.
-        before: When the day before ended.
+        before: When the day before had ended at the latest: what was granted earlier opens no day.
         late: Requests that may count in the next day too.
         lapse: When requests of no certain day are forgotten.
         spent_until: The server says that nothing is left until then.
@@ -38,9 +38,9 @@ class Quota:
         if self.ends is not None and now >= self.ends:
             self.before, self.ends = self.ends, None
             self.used, self.late = self.late, 0
-            self.begins = None if self.begins is None else self.begins + DAY
-        if self.ends is None and now >= self.lapse:
-            self.used, self.begins = 0, None
+            self.begins = self.begins + DAY if self.used and self.begins is not None else None
+        if self.ends is None and self.used and now >= self.lapse:
+            self.used, self.begins, self.before = 0, None, self.lapse
 
     def spend(self, granted: float, latest: float, *, answered: bool = True) -> None:
         """Count a request.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import email.utils
 from collections.abc import Iterator, Mapping
@@ -15,8 +14,9 @@ from kb4_async.events import RateStatus
 from kb4_async.protocol import codec
 from kb4_async.protocol.credential import Secret
 from kb4_async.protocol.request import Request
+from kb4_async.protocol.verdict import rate_headers
 from kb4_async.reporting.client import ReportingClient
-from kb4_async.runtime.engine import Fetched
+from kb4_async.runtime.engine import Fetched, Tally
 from kb4_async.runtime.turnstile import Rank
 
 State = Literal["ok", "warning", "failed"]
@@ -74,19 +74,17 @@ async def diagnose(kb: ReportingClient) -> Diagnosis:
     engine = kb.source.engine
     wall = datetime.now(UTC)
     checks = [inspect_key(engine.transport.secret, wall), inspect_address(kb)]
-    loop = asyncio.get_running_loop()
-    begun = loop.time()
+    tally = Tally()
     try:
         account = await engine.fetch(
-            Request("GET", "account"), codec.read_one, rank=Rank.INTERACTIVE
+            Request("GET", "account"), codec.read_one, rank=Rank.INTERACTIVE, tally=tally
         )
     except KB4Error as error:
         advice = "" if isinstance(error, RateLimitError) else f"Which region? {CONSOLES}."
         checks.append(Check("account", "failed", str(error), advice))
         checks.extend(inspect_limits(kb.rate_status(), None))
         return Diagnosis(tuple(checks), error)
-    took = loop.time() - begun
-    checks.append(inspect_account(account, took))
+    checks.append(inspect_account(account, tally.took))
     problem: KB4Error | None = None
     try:
         first = await kb.users.list(per_page=1).first_page()
@@ -154,9 +152,12 @@ def inspect_limits(status: RateStatus, headers: Mapping[str, str] | None) -> Ite
     """Say which limits hold and why, what was used, and what the server says of its own."""
     said = "; ".join(str(limit) for limit in status.held)
     if headers is not None:
-        theirs = headers.get("x-ratelimit-limit")
-        said += f"; the server says {theirs or 'nothing of its own'}"
-    yield Check("limits", "ok", f"at most {said}")
+        theirs = rate_headers(headers).limit
+        said += f"; the server says {'nothing of its own' if theirs is None else f'{theirs:,}'}"
+    if status.pauses:
+        yield Check("limits", "warning", f"at most {said}; 429s paused the key meanwhile")
+    else:
+        yield Check("limits", "ok", f"at most {said}")
     ends = "" if status.day_ends is None else f", which ends at {status.day_ends}"
     yield Check("used", "ok", f"{status.used_today:,} requests in the key's day{ends}")
     if status.trouble is not None:

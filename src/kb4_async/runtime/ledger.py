@@ -205,13 +205,14 @@ def find_ledger(given: bool | str | os.PathLike[str] | None) -> Ledger | None:  
             msg = "ledger names no file: give a path, True for the user's own, or None."
             raise ConfigurationError(msg)
         return Ledger(Path(given).absolute())
-    named = os.environ.get("KB4_LEDGER")
-    if named == "off":
+    named = os.environ.get("KB4_LEDGER", "").strip()
+    if named.lower() == "off":
         return None
     try:
-        return Ledger(Path(named).absolute() if named else state_folder() / "ledger.sqlite")
+        path = Path(named).expanduser().absolute() if named else state_folder() / "ledger.sqlite"
     except (RuntimeError, OSError):  # no home, or no present folder
-        return Ledger(None, "There is no home directory to keep it in.")
+        return Ledger(None, "where there is no home directory to keep it in.")
+    return Ledger(path)
 
 
 def state_folder() -> Path:

@@ -67,7 +67,9 @@ class Limiter:
 
     async def settle(self) -> None:
         """After ``close``: let the ledger know at once what the key's last client leaves."""
-        if self.state.share is not None and not self.state.members:
+        share = self.state.share
+        # One that cannot be used would only hold up whoever closes.
+        if share is not None and share.trouble is None and not self.state.members:
             await self.exchange(ask=False)
 
     async def acquire(self, rank: Rank = Rank.PAGES) -> Permit:

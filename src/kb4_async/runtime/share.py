@@ -18,10 +18,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from kb4_async.errors import ConfigurationError
-from kb4_async.events import KeyPaused, LedgerUnavailable
+from kb4_async.events import LAST_SECOND, KeyPaused, LedgerUnavailable
 from kb4_async.options import CAP, DAY, Window
 from kb4_async.protocol.sharing import LOAN_SECONDS, Loan, Pause, Report
-from kb4_async.runtime.ledger import Ledger, LedgerError
+from kb4_async.runtime.ledger import REMEDY, Ledger, LedgerError
 
 if TYPE_CHECKING:
     from kb4_async.runtime.keystate import KeyState
@@ -135,6 +135,7 @@ class Share:
                 with self.ledger.page(*self.key) as page:
                     with state.lock:
                         now, wall = clock(), time.time()  # noqa: TID251  # the ledger is in UTC
+                        check_clock(wall)
                         report = self.report(state, now, wall - now, ask=ask)
                     loan = page.exchange(report, wall, now)
             except LedgerError as error:
@@ -266,6 +267,17 @@ def join_ledger(state: KeyState, ledger: Ledger, origin: str, fingerprint: str) 
         state.share = Share(ledger, origin, fingerprint)
         # What was sent before counts there too.
         state.share.spent = [(stamp, stamp, False) for stamp in state.windows.stamps]
+
+
+def check_clock(wall: float) -> None:
+    """Refuse to write times that nobody could read again.
+
+    Raises:
+        LedgerError: The machine's clock is far off.
+    """
+    if not 0 < wall < LAST_SECOND / 2:
+        msg = f"while this machine's clock is wrong. {REMEDY}"
+        raise LedgerError(msg)
 
 
 worker_lock = threading.Lock()

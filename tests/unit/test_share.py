@@ -281,8 +281,10 @@ def test_the_daily_quota_is_spent_together_and_ends_all_at_the_same_time(machine
         await work(next_run)
         assert [each.state.granted for each in (*processes, next_run)] == [10, 10, 0]
         assert len(set(resets)) == 1
+        for process in (*processes, next_run):
+            await process.end()
         await asyncio.sleep(DAY)
-        await next_run.use(5)
+        await machine.process("20/1d").use(5)
 
     machine.run(main())
 
@@ -305,14 +307,17 @@ def test_the_servers_word_that_the_quota_is_spent_is_taken_by_all(machine: Machi
         await other.use(1)
         await refuse(told, 8 * 3600.0)
         resets: list[str | None] = []
-        for process in (told, other, machine.process("2000/1d")):
+        processes = (told, other, machine.process("2000/1d"))
+        for process in processes:
             await heard()
             with pytest.raises(QuotaExhaustedError) as caught:
                 await process.use(1)
             resets.append(caught.value.resets_at)
         assert len(set(resets)) == 1
+        for process in processes:
+            await process.end()
         await asyncio.sleep(8 * 3600.0)
-        await other.use(5)
+        await machine.process("2000/1d").use(5)
 
     machine.run(main())
 

@@ -343,6 +343,10 @@ class KeyState:
         if others > 0:
             self.crowd.add(now, others)
             self.counted += others
+            if 2 * others >= limit:  # who waits for that wants to know why
+                why = f"for others took {others:,} of {limit:,}, as X-RateLimit-Remaining says"
+                rest = Window(max(1, limit - others), CAP_SECONDS)
+                self.news.append(LimitChanged(rest, why))
 
 
 registry_lock = threading.Lock()

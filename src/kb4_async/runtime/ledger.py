@@ -30,6 +30,10 @@ REMEDY = (
 )
 
 
+#: Connections of the process that this one was forked from: kept, so that nothing closes them.
+inherited: list[sqlite3.Connection | None] = []
+
+
 class LedgerError(Exception):
     """The ledger cannot be used now; the text says why and what to do."""
 
@@ -58,7 +62,12 @@ class Ledger:
         return "" if self.path is None else str(self.path)
 
     def again(self) -> Ledger:
-        """The same file for a forked child, which must not touch its parent's connection."""
+        """The same file for a forked child, which must not touch its parent's connection.
+
+        Nor close it: https://www.sqlite.org/howtocorrupt.html#_carrying_an_open_database_connection_across_a_fork_
+        """
+        inherited.append(self.connection)
+        self.connection = None
         return Ledger(self.path, self.trouble)
 
     @contextmanager

@@ -7,6 +7,7 @@ counts as sent at that moment and delivered ``MAX_LAG`` later.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,8 @@ from kb4_async.protocol.windows import WindowStack
 LOAN_SECONDS = 15.0
 #: As ``Limits.max_lag``: a killed process cannot tell its own.
 MAX_LAG = 30.0
+#: More than any process was ever lent: at most the cap, and what ended unreported.
+MOST_HELD = 1_000_000
 #: Seconds until a process that got nothing asks again, where others hold what there is.
 ASK_AGAIN = 0.25
 #: Part of the shortest window that is waited for several slots instead of one.
@@ -41,11 +44,19 @@ class Holder:
         held: Requests lent to it and not accounted for.
         expires: When it counts as dead unless it is heard of again.
         windows: What it was told to hold: the tightest of all processes is held by all.
+        since: Since when it has held any without a break: none of them was granted earlier.
     """
 
     held: int
     expires: float
     windows: tuple[Window, ...] = ()
+    since: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse what no process was ever lent."""
+        if not 0 <= self.held <= MOST_HELD:
+            msg = f"a process holds up to {MOST_HELD} requests, not {self.held}"
+            raise ValueError(msg)
 
 
 @dataclass(slots=True)
@@ -167,7 +178,10 @@ class SharedKey:
         self.follow_clock(now, machine)
         self.bury(now)
         self.forget(now)
-        self.holders[report.who] = Holder(report.held, now + LOAN_SECONDS, report.windows)
+        before = self.holders.get(report.who)
+        since = before.since if before is not None and before.held else now
+        mine = Holder(report.held, now + LOAN_SECONDS, report.windows, since)
+        self.holders[report.who] = mine
         stack = self.stack()
         for granted, latest, answered in report.spent:
             self.quota.spend(granted, latest, answered=answered)
@@ -179,7 +193,6 @@ class SharedKey:
         limit = self.quota_limit()
         left = self.quota.left(limit, stack.in_flight, now)
         permits, wait = self.lend(report, stack, left, now)
-        mine = self.holders[report.who]
         mine.held += permits
         if not (mine.held or mine.windows):
             del self.holders[report.who]
@@ -275,7 +288,8 @@ class SharedKey:
 
     def forget(self, now: float) -> None:
         """Forget a pause that nobody has tried to end: who met it has given up long ago."""
-        if self.pause is not None and now > self.pause.until + 2 * LONGEST_PAUSE:
+        pause = self.pause
+        if pause and now > max(pause.until, pause.probing_until) + 2 * LONGEST_PAUSE:
             self.pause = None
 
     def bury(self, now: float) -> None:
@@ -285,7 +299,7 @@ class SharedKey:
                 del self.holders[who]
                 latest = holder.expires + MAX_LAG
                 for _ in range(holder.held):
-                    self.quota.spend(holder.expires - LOAN_SECONDS, latest, answered=False)
+                    self.quota.spend(holder.since, latest, answered=False)
                 stack = self.stack()
                 stack.add(latest, holder.held)
 
@@ -341,8 +355,8 @@ class SharedKey:
             ValueError: It is something else.
         """
         page = codec.from_plain(fields, cls)
-        if largest([fields, stamps]) > LAST_SECOND:
-            msg = "a time that no calendar has"
+        if largest(fields) > LAST_SECOND or stamps != sorted(stamps) or math.isnan(sum(stamps)):
+            msg = "times that no clock gave"
             raise ValueError(msg)
         page.stamps = stamps
         return page

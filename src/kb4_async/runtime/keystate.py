@@ -225,7 +225,8 @@ class KeyState:
         if self.ramp is None:
             self.ramp = now
         place = self.windows.used(learning.MINUTE.seconds, now)
-        if self.learned.granted(place, now):
+        # A minute in which only probes leave, and are refused, bears nothing out.
+        if self.gate.since is None and self.learned.granted(place, now):
             self.taught()
         taken = self.crowd.used(CAP_SECONDS, now)
         return Permit(now, self.gate.grant(), place, taken, self.counted)

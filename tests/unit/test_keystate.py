@@ -1,3 +1,9 @@
+import asyncio
+import os
+
+import pytest
+
+from kb4_async import ReportingClient
 from kb4_async.options import DAY, Window
 from kb4_async.protocol.sharing import LOAN_SECONDS, Report, SharedKey
 from kb4_async.runtime.keystate import KeyState
@@ -31,3 +37,28 @@ def test_what_a_killed_process_had_in_flight_may_have_begun_the_day_when_it_was_
     now += 2 * LOAN_SECONDS
     page.exchange(Report("other", 0, 1, quota), now, now)
     assert page.quota.begins == begun
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+async def test_a_client_that_a_fork_inherits_raises_and_what_was_in_flight_stays_counted() -> None:
+    async with ReportingClient("key", base_url="http://127.0.0.1:9/v1") as kb:
+        state = kb.source.engine.limiter.state
+        await kb.source.engine.limiter.acquire()
+
+        async def use() -> None:
+            kb.source.check()
+
+        child = os.fork()
+        if child == 0:
+            found = 1
+            try:
+                asyncio.run(use())
+            except RuntimeError as error:
+                in_flight = (state.windows.in_flight, len(state.windows.stamps))
+                found = 0 if "process" in str(error) and in_flight == (0, 1) else 2
+            finally:
+                os._exit(found)
+        _, status = await asyncio.to_thread(os.waitpid, child, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
+        assert state.windows.in_flight == 1

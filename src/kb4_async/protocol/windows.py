@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections.abc import Iterable
+from typing import Self
 
 from kb4_async.options import Window
 
@@ -43,6 +44,12 @@ class WindowStack:
         self.span = 0.0
         self.trim_at = TRIM_AT
         self.hold(windows)
+
+    def copy(self) -> Self:
+        """The same again, to go its own way."""
+        other = type(self)(self.held)
+        other.in_flight, other.stamps = self.in_flight, list(self.stamps)
+        return other
 
     def hold(self, windows: Iterable[Window]) -> None:
         """Hold exactly these windows from now on, without forgetting what was sent before."""

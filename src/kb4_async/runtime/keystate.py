@@ -48,9 +48,9 @@ class KeyState:
     """Windows, pause, quota and lesson of one key. Every method is called under ``lock``.
 
     Attributes:
-        windows: What this key sent, and the windows that hold it.
-        crowd: The same with what others sent on the key, for the cap and what the headers tell: a
-            lesson was learned of our own requests, and is held by them.
+        stacks: What this process sent, and the windows that hold it. Once headers told of others: a
+            second time with what they sent, for the cap and what the headers tell. A lesson was
+            learned of our own requests, and is held by them alone.
         members: The open clients.
         turnstiles: Who waits, in each event loop.
         ramp: When the slow start began; None before the first request.
@@ -67,8 +67,7 @@ class KeyState:
     """
 
     lock: threading.Lock = field(default_factory=threading.Lock)
-    windows: WindowStack = field(default_factory=lambda: WindowStack((CAP,)))
-    crowd: WindowStack = field(default_factory=lambda: WindowStack((CAP,)))
+    stacks: list[WindowStack] = field(default_factory=lambda: [WindowStack((CAP,))])
     gate: Gate = field(default_factory=Gate)
     quota: Quota = field(default_factory=Quota)
     members: list[Member] = field(default_factory=list)
@@ -84,6 +83,11 @@ class KeyState:
     why: dict[Window, str] = field(default_factory=lambda: {CAP: CAP_WHY})
     news: list[Event] = field(default_factory=list)
     wall: Callable[[], float] = time.time  # noqa: TID251  # the default source of it
+
+    @property
+    def windows(self) -> WindowStack:
+        """What this process sent, and the windows that hold it."""
+        return self.stacks[0]
 
     # -- what is held --------------------------------------------------------------------------
 
@@ -122,7 +126,8 @@ class KeyState:
         why[CAP] = CAP_WHY
         self.why = why
         self.windows.hold(why)
-        self.crowd.hold({CAP, learned.told_window or CAP})
+        for crowd in self.stacks[1:]:
+            crowd.hold({CAP, learned.told_window or CAP})
         quotas = (member.limits.quota for member in self.members)
         self.day_limit = min((each.requests for each in quotas if each is not None), default=None)
 
@@ -157,10 +162,13 @@ class KeyState:
         gate = self.gate.wait(now)
         if gate is None:
             return None
-        windows, crowd = self.windows.wait(now), self.crowd.wait(now)
-        if windows is None or crowd is None:
-            return None
-        return max(gate, windows, crowd, 0.0 if self.share is None else self.share.wait(now))
+        longest = max(gate, 0.0 if self.share is None else self.share.wait(now))
+        for stack in self.stacks:
+            wait = stack.wait(now)
+            if wait is None:
+                return None
+            longest = max(longest, wait)
+        return longest
 
     def must_borrow(self, now: float) -> bool:
         """Whether the ledger must lend a request before one may leave."""
@@ -214,10 +222,9 @@ class KeyState:
 
     def grant(self, now: float) -> Permit:
         """Take a slot in every window; only after ``wait`` returned 0."""
-        self.windows.trim(now)
-        self.windows.take()
-        self.crowd.trim(now)
-        self.crowd.take()
+        for stack in self.stacks:
+            stack.trim(now)
+            stack.take()
         self.granted += 1
         self.counted += 1
         if self.share is not None:
@@ -228,7 +235,7 @@ class KeyState:
         # A minute in which only probes leave, and are refused, bears nothing out.
         if self.gate.since is None and self.learned.granted(place, now):
             self.taught()
-        taken = self.crowd.used(CAP_SECONDS, now)
+        taken = self.stacks[-1].used(CAP_SECONDS, now)
         return Permit(now, self.gate.grant(), place, taken, self.counted)
 
     def pace(self, now: float) -> float:
@@ -256,8 +263,8 @@ class KeyState:
 
     def unsent(self, permit: Permit, now: float, delay: float) -> None:
         """Nothing left this machine: the permit returns."""
-        self.windows.give_back()
-        self.crowd.give_back()
+        for stack in self.stacks:
+            stack.give_back()
         if self.share is not None:
             self.share.return_one()
         if permit.probe:
@@ -265,8 +272,8 @@ class KeyState:
 
     def arrived(self, permit: Permit, latest: float, *, answered: bool) -> None:
         """Count a request that may have arrived as late as this."""
-        self.windows.stamp(latest)
-        self.crowd.stamp(latest)
+        for stack in self.stacks:
+            stack.stamp(latest)
         self.quota.spend(permit.granted, latest, answered=answered)
         if self.share is not None:
             self.share.spent.append((permit.granted, latest, answered))
@@ -342,7 +349,10 @@ class KeyState:
         # What this key sent since, and may have arrived, is no use by others: what is left over is.
         others = limit - permit.taken - (self.counted - permit.number) - told.remaining
         if others > 0:
-            self.crowd.add(now, others)
+            if len(self.stacks) == 1:
+                self.stacks.append(self.windows.copy())
+                self.hold()
+            self.stacks[-1].add(now, others)
             self.counted += others
             if 2 * others >= limit:  # who waits for that wants to know why
                 why = f"for others took {others:,} of {limit:,}, as X-RateLimit-Remaining says"
@@ -372,7 +382,7 @@ def after_fork() -> None:
         state.turnstiles.clear()
         state.members.clear()
         state.quota.used += state.windows.in_flight
-        for stack in (state.windows, state.crowd):
+        for stack in state.stacks:
             stack.add(time.monotonic() + FORK_LAG, stack.in_flight)
             stack.in_flight = 0
         if state.gate.probing:

@@ -10,7 +10,6 @@ import asyncio
 import dataclasses
 import logging
 import os
-import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -75,7 +74,7 @@ class Share:
 
     def begin(self) -> None:
         """Begin as a process of which the ledger knows nothing."""
-        self.who = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self.who = f"{os.getpid()}-{os.urandom(4).hex()}"
         self.mutex = threading.Lock()
         self.leased = 0
         self.usable_until = float("-inf")

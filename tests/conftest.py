@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.options import QUICK
+from support.sharing import Machine, machine_at
 
 from kb4_async import ReportingClient
 from kb4_async.runtime import keystate
@@ -45,6 +46,19 @@ def integration(request: pytest.FixtureRequest) -> None:
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """Switch the slow start off."""
     monkeypatch.setattr(keystate, "SLOW_START", 1e6)
+
+
+@pytest.fixture
+def slow_start(fast: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is outside of tests."""
+    monkeypatch.setattr(keystate, "SLOW_START", 4.0)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    """A machine on which processes share a ledger."""
+    with machine_at(tmp_path / "ledger.sqlite") as machine:
+        yield machine
 
 
 @pytest.fixture

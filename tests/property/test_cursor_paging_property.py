@@ -1,11 +1,11 @@
 """However a server shows cursors and rows move: nothing twice, and no end without a proof."""
 
 import random
-from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.moving import Rows, chances, changes
 from support.paging_server import PROVEN, UNPROVEN, CursorServer, Reading, read
 
 from kb4_async.protocol.asks import Verify
@@ -17,10 +17,6 @@ sizes = st.integers(2, 7)
 aheads = st.sampled_from([1, 2, 16])
 lengths = st.integers(0, 50)
 verifies: st.SearchStrategy[Verify] = st.sampled_from(["tail", "full", "none"])
-chances = st.integers(0, 2**32).map(random.Random)
-changes = st.tuples(
-    st.sampled_from(["delete", "insert", "append"]), st.floats(0, 1, exclude_max=True)
-)
 plans = st.dictionaries(st.integers(0, 25), changes, max_size=5)
 #: How a server shows cursors.
 manners = st.fixed_dictionaries(
@@ -33,34 +29,6 @@ manners = st.fixed_dictionaries(
     }
 )
 gaps = st.frozensets(st.integers(0, 50), max_size=6)
-
-
-@dataclass
-class Rows:
-    """Ascending keys that change; which existed throughout is known."""
-
-    keys: list[Key]
-    kept: set[Key]
-    top: int
-
-    @classmethod
-    def of(cls, length: int) -> "Rows":
-        keys: list[Key] = [10 * n for n in range(1, length + 1)]
-        return cls(keys, set(keys), 10 * (length + 1))
-
-    def change(self, kind: str, where: float) -> None:
-        place = int(where * len(self.keys))
-        if kind == "append" or not self.keys:
-            self.keys.append(self.top)
-            self.top += 10
-        elif kind == "delete":
-            self.kept.discard(self.keys.pop(place))
-        else:
-            above, below = self.keys[place], self.keys[place - 1] if place else 0
-            assert isinstance(above, int)
-            assert isinstance(below, int)
-            if above - below > 1:
-                self.keys.insert(place, (above + below) // 2)
 
 
 def people() -> CursorServer:

@@ -1,10 +1,10 @@
 """However rows move while a listing is read: nothing twice, and no end without a proof."""
 
 import random
-from dataclasses import dataclass
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from support.moving import Rows, chances, changes
 from support.paging_server import PROVEN, UNPROVEN, PagingServer, Reading, read
 
 from kb4_async.protocol.asks import Verify
@@ -17,43 +17,10 @@ sizes = st.integers(3, 7)
 aheads = st.sampled_from([1, 2, 4, 16])
 lengths = st.integers(0, 60)
 verifies: st.SearchStrategy[Verify] = st.sampled_from(["tail", "tail", "full", "none"])
-chances = st.integers(0, 2**32).map(random.Random)
-#: What happens to the rows, and where, as a fraction of the whole.
-changes = st.tuples(
-    st.sampled_from(["delete", "insert", "append"]), st.floats(0, 1, exclude_max=True)
-)
 plans = st.dictionaries(st.integers(0, 30), changes, max_size=5)
 
 #: Rows inserted while pages are kept: those pages hold rows that were pushed up from lower ones.
 PUSHED_UP = {4: ("insert", 0.0), 5: ("insert", 0.0), 6: ("insert", 0.0), 7: ("insert", 0.5)}
-
-
-@dataclass
-class Rows:
-    """Ascending keys that change; which existed throughout is known."""
-
-    keys: list[Key]
-    kept: set[Key]
-    top: int
-
-    @classmethod
-    def of(cls, length: int) -> "Rows":
-        keys: list[Key] = [10 * n for n in range(1, length + 1)]
-        return cls(keys, set(keys), 10 * (length + 1))
-
-    def change(self, kind: str, where: float) -> None:
-        place = int(where * len(self.keys))
-        if kind == "append" or not self.keys:
-            self.top += 10
-            self.keys.append(self.top)
-        elif kind == "delete":
-            self.kept.discard(self.keys.pop(place))
-        else:
-            above, below = self.keys[place], self.keys[place - 1] if place else 0
-            assert isinstance(above, int)
-            assert isinstance(below, int)
-            if above - below > 1:
-                self.keys.insert(place, (above + below) // 2)
 
 
 def server_of(rows: Rows, plan: dict[int, tuple[str, float]]) -> PagingServer:

@@ -1,9 +1,10 @@
 """Pages without some of their records, and old spellings inside nested objects."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from support import pages
 
 from kb4_async.errors import DecodeError
 from kb4_async.protocol import codec
@@ -14,36 +15,18 @@ from kb4_async.protocol.endpoints import (
     SECURITY_TESTS,
     STORE_PURCHASES,
     USERS,
-    Endpoint,
 )
-from kb4_async.protocol.page import Content, Page, without
-from kb4_async.protocol.token import Identity, Place
+from kb4_async.protocol.page import Page, without
 
 BIG = 2**80
 
 
 def page(
-    array: bytes,
-    *,
-    endpoint: Endpoint = USERS,
-    scope: Mapping[str, object] | None = None,
-    keep: Sequence[int] | None = None,
+    array: bytes, *, keep: Sequence[int] | None = None, **options: Any
 ) -> Page[dict[str, Any]]:
-    scope = scope or {}
+    """A page that says how many records it has."""
     rows = len(codec.items_of(array)) if keep is None else len(keep)
-    return Page(
-        resource=endpoint.resource,
-        scope=scope,
-        number=3,
-        end_reason=None,
-        request_id="r-1",
-        attempts=1,
-        endpoint=endpoint,
-        content=Content(array, rows=rows, keep=keep),
-        identity=Identity(endpoint.resource, scope, {}, 500),
-        place=Place(number=3, size=500, rows=1000),
-        next_place=Place(number=4, size=500, rows=1500),
-    )
+    return pages.page(array, keep=keep, rows=rows, **options)
 
 
 def ids(some: Page[dict[str, Any]]) -> list[Any]:

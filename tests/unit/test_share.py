@@ -7,14 +7,13 @@ import signal
 import sqlite3
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
 from support.limiting import cancel, holds, now, one, spawn
-from support.sharing import FINGERPRINT, ORIGIN, Machine, Process, heard, lent, machine_at, refuse
+from support.sharing import FINGERPRINT, ORIGIN, Machine, Process, heard, lent, refuse
 
 from kb4_async.errors import QuotaExhaustedError
 from kb4_async.options import DAY, Limits
@@ -26,18 +25,6 @@ from kb4_async.runtime.limiter import Limiter
 from kb4_async.runtime.share import TRY_AGAIN, worker
 
 pytestmark = pytest.mark.usefixtures("fast")
-
-
-@pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
-    with machine_at(tmp_path / "ledger.sqlite") as machine:
-        yield machine
-
-
-@pytest.fixture
-def slow_start(fast: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As it is outside of tests."""
-    monkeypatch.setattr(keystate, "SLOW_START", 4.0)
 
 
 # -- windows -----------------------------------------------------------------------------------

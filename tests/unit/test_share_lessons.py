@@ -1,32 +1,17 @@
 """What processes of one machine tell each other of a key: pauses, lessons, the next run."""
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from support.limiting import now, spawn
-from support.sharing import Machine, Process, heard, lent, machine_at, refuse
+from support.sharing import Machine, Process, heard, lent, refuse
 
 from kb4_async.events import KeyPaused, LimitChanged
 from kb4_async.options import Window
 from kb4_async.protocol.sharing import LOAN_SECONDS
-from kb4_async.runtime import keystate
 from kb4_async.testing.limits import Gate, Limit, published_limits
 
 pytestmark = pytest.mark.usefixtures("fast")
-
-
-@pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
-    with machine_at(tmp_path / "ledger.sqlite") as machine:
-        yield machine
-
-
-@pytest.fixture
-def slow_start(fast: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As it is outside of tests."""
-    monkeypatch.setattr(keystate, "SLOW_START", 4.0)
 
 
 # -- pauses ------------------------------------------------------------------------------------

@@ -13,12 +13,13 @@
     │   ├── NotFoundError                   404
     │   ├── RateLimitError                  429, beyond what may be waited for
     │   │   └── QuotaExhaustedError         the daily quota is spent
-    │   └── ServerError                     5xx, after all retries
+    │   ├── ServerError                     5xx, after all retries
+    │   └── ScimError                       the SCIM server refused what was sent
+    │       └── AmbiguousMatchError         several users or groups of one name
     ├── DecodeError                         an answer that cannot be read
     ├── IncompleteListingError              a listing without proof of its end
     ├── SinkError                           the destination failed
     ├── CheckpointMismatchError             a token or checkpoint of something else
-    ├── ScimError                           the SCIM server refused
     └── ChangeGuardError                    a bulk change looks like a mistake
 
 Each error pickles. Each error that ends a listing carries ``resume_token``: pass it as ``start=``
@@ -48,9 +49,12 @@ class KB4Error(Exception):
 
     Attributes:
         resume_token: Where a listing can go on, on errors that ended one; otherwise None.
+        maybe_applied: A write failed in a way that does not tell whether it took effect: look
+            before it is sent again. False wherever nothing was written for sure.
     """
 
     resume_token: str | None = None
+    maybe_applied: bool = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle with the attributes that keyword-only constructors would lose."""
@@ -189,21 +193,40 @@ class CheckpointMismatchError(KB4Error):
     """A resume token or checkpoint belongs to another listing, account or set of parameters."""
 
 
-class ScimError(KB4Error):
-    """The SCIM server refused a request.
+class ScimError(APIError):
+    """The SCIM server refused what was sent (400, 409, 412, 413, 501, ...): nothing was written.
 
     Attributes:
         scim_type: RFC 7644 section 3.12 ``scimType``, where the server sent one.
-        detail: The server's own words.
+        detail: The server's own words, where it sent any.
     """
 
     def __init__(
-        self, message: str, *, scim_type: str | None = None, detail: str | None = None
+        self,
+        message: str,
+        *,
+        status: int = 0,
+        request_id: str | None = None,
+        excerpt: str = "",
+        scim_type: str | None = None,
+        detail: str | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, status=status, request_id=request_id, excerpt=excerpt)
         self.scim_type = scim_type
         self.detail = detail
 
 
+class AmbiguousMatchError(ScimError):
+    """Several users or groups fit one name, so none was chosen. Use the id, or make them one."""
+
+
 class ChangeGuardError(KB4Error):
-    """A bulk change was refused because it looks like a mistake. Nothing was written."""
+    """A bulk change was refused because it looks like a mistake. Nothing was written.
+
+    Attributes:
+        reasons: One sentence for each thing that was refused.
+    """
+
+    def __init__(self, message: str, *, reasons: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.reasons = reasons or (message,)

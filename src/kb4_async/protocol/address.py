@@ -12,6 +12,10 @@ from kb4_async.errors import ConfigurationError
 REGIONS = ("us", "eu", "ca", "uk", "de")
 
 
+#: The Tenant URL of US accounts.
+DEFAULT_TENANT_URL = "https://training.knowbe4.com/scim/v2"
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """A checked base URL.
@@ -49,8 +53,30 @@ def reporting_address(region: str | None, base_url: str | None) -> Address:
     return Address(f"{host}/v1", host, region)
 
 
-def parse_base_url(text: str) -> Address:
-    """Check a base URL given by the user.
+def tenant_address(tenant_url: str | None) -> Address:
+    """The SCIM server's address: the account's Tenant URL, as the console shows it.
+
+    It is taken as given: public sources disagree on how it follows from a region.
+
+    Raises:
+        ConfigurationError: The URL cannot be used.
+    """
+    return parse_base_url(
+        tenant_url if tenant_url is not None else DEFAULT_TENANT_URL,
+        what="Tenant URL",
+        example=DEFAULT_TENANT_URL,
+    )
+
+
+def parse_base_url(
+    text: str, *, what: str = "base URL", example: str = "https://us.api.knowbe4.com/v1"
+) -> Address:
+    """Check an address given by the user.
+
+    Args:
+        text: As given.
+        what: What it is, for messages.
+        example: One that is right, for messages.
 
     Raises:
         ConfigurationError: No http(s) URL with a host, or http outside loopback, or holding
@@ -64,22 +90,16 @@ def parse_base_url(text: str) -> Address:
         if any(c.isspace() for c in host or ""):
             raise ValueError("the host holds white space")
     except ValueError as error:
-        msg = f"The base URL {shown!r} cannot be read: {error}."
+        msg = f"The {what} {shown!r} cannot be read: {error}."
         raise ConfigurationError(msg) from error
     if parts.scheme not in {"http", "https"} or not host:
-        msg = (
-            f"The base URL {shown!r} needs a scheme and a host, like https://us.api.knowbe4.com/v1."
-        )
+        msg = f"The {what} {shown!r} needs a scheme and a host, like {example}."
         raise ConfigurationError(msg)
     if parts.username or parts.password or parts.query or parts.fragment:
-        msg = (
-            "The base URL holds a user, password, query or fragment: give the plain address alone."
-        )
+        msg = f"The {what} holds a user, password, query or fragment: give the plain address alone."
         raise ConfigurationError(msg)
     if parts.scheme == "http" and not is_loopback(host):
-        msg = (
-            f"The base URL {shown!r} would send the key unencrypted: use https:// outside loopback."
-        )
+        msg = f"The {what} {shown!r} would send the key unencrypted: use https:// outside loopback."
         raise ConfigurationError(msg)
     netloc = f"[{host}]" if ":" in host else host
     if port is not None:

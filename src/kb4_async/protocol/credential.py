@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from kb4_async.errors import ConfigurationError
+from kb4_async.protocol import codec
 
 
 class Secret:
@@ -49,3 +51,15 @@ def check_secret(text: str | None, *, what: str, sources: str) -> Secret:
         )
         raise ConfigurationError(msg)
     return Secret(text)
+
+
+def read_claims(key: str) -> dict[str, Any]:
+    """The claims of a JSON Web Token; empty if it is none."""
+    parts = key.split(".")
+    if len(parts) != 3:
+        return {}
+    try:
+        claims = codec.decode(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except ValueError:
+        return {}
+    return claims if isinstance(claims, dict) else {}

@@ -20,16 +20,26 @@ class Request:
         method: HTTP method.
         path: Path below the base URL, segments quoted, without a leading slash.
         query: Query parameters in the order they are sent.
+        body: What is sent, in the dialect's content type; None for nothing.
+        headers: Further headers.
     """
 
     method: str
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def writes(self) -> bool:
+        """Whether sending it twice may do something twice."""
+        return self.method != "GET"
 
     def url(self, base_url: str) -> str:
         """Return the whole URL below a base URL, whose own path is kept."""
         url = f"{base_url}/{self.path}"
-        return f"{url}?{urlencode(self.query)}" if self.query else url
+        # A space as %20, which every server reads; as + it is a plus sign to some.
+        return f"{url}?{urlencode(self.query, quote_via=quote)}" if self.query else url
 
 
 def fill_path(template: str, values: Mapping[str, str | int]) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import email.utils
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC
 from enum import Enum
 
@@ -35,9 +35,14 @@ RETRIED = frozenset({500, 502, 503, 504})
 MAYBE_UNREAD = frozenset({502, 503, 504})
 
 
-def judge(status: int) -> Action:
+#: The statuses of a success: a read's, and a write's.
+READ_DONE = frozenset({200})
+WRITE_DONE = frozenset({200, 201, 202, 204})
+
+
+def judge(status: int, done: frozenset[int] = READ_DONE) -> Action:
     """Decide by the status alone. Whatever is not named fails: unknown never means retry."""
-    if status == 200:
+    if status in done:
         return Action.ACCEPT
     if status == 429:
         return Action.PAUSE
@@ -54,6 +59,7 @@ class Refusal:
         excerpt: Start of the body, without the credential.
         request_id: ``X-Request-Id``, where one came.
         location: Where a redirect points, without its query.
+        body: The whole body, for those who read errors in it.
     """
 
     status: int
@@ -61,6 +67,7 @@ class Refusal:
     excerpt: str
     request_id: str | None
     location: str = ""
+    body: bytes = field(default=b"", repr=False)
 
     def error(self) -> APIError:
         """Make the typed error, whose message says what to do next."""
@@ -104,6 +111,26 @@ class Refusal:
             again = "also when tried again" if status in RETRIED else "and was not asked again"
             return ServerError, f"the server failed, {again}. Try later."
         return APIError, "the API does not document this answer; it was not tried again."
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """In what one of KnowBe4's APIs differs from another, as far as a request is concerned.
+
+    Attributes:
+        accept: Media types of its answers.
+        content: Media type of what is sent.
+        refuse: Makes the error of an answer that says no.
+        doctor: The command that looks for the cause.
+    """
+
+    accept: str
+    content: str
+    refuse: Callable[[Refusal], APIError]
+    doctor: str
+
+
+REPORTING = Dialect("application/json", "application/json", Refusal.error, "kb4 doctor")
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:

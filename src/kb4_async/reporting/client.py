@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from kb4_async.errors import ConfigurationError
 from kb4_async.events import Observer, RateStatus
 from kb4_async.options import ClientOptions, Limits, Paging, Retry, Timeout
 from kb4_async.protocol.address import reporting_address
-from kb4_async.protocol.credential import Secret, check_secret
 from kb4_async.reporting.account import AccountNoun
 from kb4_async.reporting.groups import GroupsNoun
 from kb4_async.reporting.phishing import Phishing
 from kb4_async.reporting.training import Training
 from kb4_async.reporting.users import UsersNoun
-from kb4_async.runtime.engine import Engine
-from kb4_async.runtime.keystate import key_state
+from kb4_async.runtime.connection import Connection, find_secret
 from kb4_async.runtime.ledger import find_ledger
-from kb4_async.runtime.limiter import Limiter
-from kb4_async.runtime.share import join_ledger
 from kb4_async.runtime.source import Source
-from kb4_async.runtime.transport import Transport
-from kb4_async.version import VERSION
 
 if TYPE_CHECKING:
     import ssl as ssl_module
     from types import TracebackType
 
     import aiohttp
-
-KEY_SOURCES = "KB4_API_KEY or KB4_API_KEY_FILE (or the api_key argument of the library)"
 
 
 class ReportingClient:
@@ -99,7 +89,7 @@ class ReportingClient:
         ledger: bool | str | os.PathLike[str] | None = None,
     ) -> None:
         self.address = reporting_address(region, base_url)
-        secret = find_key(api_key)
+        secret = find_secret(api_key, "KB4_API_KEY", what="Reporting API key", argument="api_key")
         book = find_ledger(ledger)
         self.options = ClientOptions(
             limits=limits or Limits(),
@@ -110,25 +100,10 @@ class ReportingClient:
             paging=paging,
         )
 
-        def build() -> Engine:
-            options = self.options
-            state = key_state(self.address.origin, secret.fingerprint)
-            if book is not None:
-                join_ledger(state, book, self.address.origin, secret.fingerprint)
-            transport = Transport(
-                self.address.base_url,
-                secret,
-                timeout=options.timeout,
-                max_concurrency=options.max_concurrency,
-                session=session,
-                ssl=ssl,
-                trust_env=trust_env,
-                user_agent=f"kb4_async/{VERSION}",
-            )
-            limiter = Limiter(state, options.limits, max_pause=options.max_pause, observer=on_event)
-            return Engine(transport, limiter, options, observer=on_event)
-
-        self.source = Source(build, max_concurrency, paging)
+        connection = Connection(
+            self.address, secret, self.options, session, ssl, trust_env, on_event, book
+        )
+        self.source = Source(connection.open, max_concurrency, paging)
         self.account = AccountNoun(self.source)
         self.users = UsersNoun(self.source)
         self.groups = GroupsNoun(self.source)
@@ -171,22 +146,3 @@ class ReportingClient:
         Iterations that were under way raise ``ClientClosedError`` with a ``resume_token``.
         """
         await self.source.close()
-
-
-def find_key(api_key: str | None) -> Secret:
-    """Take the key from the argument, ``KB4_API_KEY``, or the file ``KB4_API_KEY_FILE`` names.
-
-    Raises:
-        ConfigurationError: There is none, it cannot be read, or no header can carry it.
-    """
-    # An empty variable is an unset one, as compose files and CI leave it.
-    text = api_key if api_key is not None else os.environ.get("KB4_API_KEY") or None
-    name = os.environ.get("KB4_API_KEY_FILE")
-    if text is None and name:
-        try:
-            text = Path(name).read_text(encoding="utf-8")
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "it is not text"
-            msg = f"KB4_API_KEY_FILE names {name!r}, which cannot be read: {reason}."
-            raise ConfigurationError(msg) from error
-    return check_secret(text, what="Reporting API key", sources=KEY_SOURCES)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import email.utils
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 
 from kb4_async.errors import KB4Error, RateLimitError
 from kb4_async.events import RateStatus
 from kb4_async.protocol import codec
-from kb4_async.protocol.credential import Secret
+from kb4_async.protocol.credential import Secret, read_claims
 from kb4_async.protocol.request import Request
 from kb4_async.protocol.verdict import rate_headers
 from kb4_async.reporting.client import ReportingClient
@@ -106,18 +105,6 @@ def inspect_key(secret: Secret, now: datetime) -> Check:
         ended = datetime.fromtimestamp(expires, UTC).isoformat(timespec="minutes")
         return Check("key", "warning", f"{detail}, expired {ended}", "Create a new key.")
     return Check("key", "ok", detail)
-
-
-def read_claims(key: str) -> dict[str, Any]:
-    """The claims of a JSON Web Token; empty if it is none."""
-    parts = key.split(".")
-    if len(parts) != 3:
-        return {}
-    try:
-        claims = codec.decode(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except ValueError:
-        return {}
-    return claims if isinstance(claims, dict) else {}
 
 
 def inspect_address(kb: ReportingClient) -> Check:

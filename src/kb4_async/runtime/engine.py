@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from kb4_async.errors import APITimeoutError, DecodeError, KB4Error, TransportError
+from kb4_async.errors import APIError, APITimeoutError, DecodeError, KB4Error, TransportError
 from kb4_async.events import Event, Observer, RequestFinished, RetryScheduled
 from kb4_async.options import ClientOptions
 from kb4_async.protocol.backoff import backoff
@@ -20,7 +20,11 @@ from kb4_async.protocol.request import Request
 from kb4_async.protocol.verdict import (
     MAYBE_UNREAD,
     NOTHING_TOLD,
+    READ_DONE,
+    REPORTING,
+    WRITE_DONE,
     Action,
+    Dialect,
     Refusal,
     judge,
     rate_headers,
@@ -77,6 +81,7 @@ class Engine:
         limiter: Gives permits.
         options: Concurrency, retries.
         observer: Told what happens.
+        dialect: Says what an answer that is no means.
         chance: Source of random numbers from 0 to 1.
         wall: Seconds since the epoch, for the date form of Retry-After.
     """
@@ -88,6 +93,7 @@ class Engine:
         options: ClientOptions,
         *,
         observer: Observer | None = None,
+        dialect: Dialect = REPORTING,
         chance: Callable[[], float] = random.random,
         wall: Callable[[], float] = time.time,  # noqa: TID251  # the default source of it
     ) -> None:
@@ -96,6 +102,7 @@ class Engine:
         self.retry = options.retry
         self.slots = asyncio.Semaphore(options.max_concurrency)
         self.observer = observer
+        self.dialect = dialect
         self.chance = chance
         self.wall = wall
 
@@ -109,6 +116,9 @@ class Engine:
         tally: Tally | None = None,
     ) -> Fetched[T]:
         """Make a request until it succeeds or fails for good.
+
+        One that writes is sent again only where it surely did nothing: after a 429, and where no
+        connection was made. Otherwise its error has ``maybe_applied`` set, and the caller looks.
 
         Args:
             request: What to ask.
@@ -127,19 +137,20 @@ class Engine:
         spent = 0.0
         if attempt > 1:
             await asyncio.sleep(self.delay(attempt - 1))
+        done = WRITE_DONE if request.writes else READ_DONE
         while True:
             failure: KB4Error
             answer, took = await self.attempt(request, rank, attempt, tally)
             if isinstance(answer, NoAnswerError):
                 failure = self.no_answer(request, answer, attempt)
             else:
-                action = judge(answer.status)
+                action = judge(answer.status, done)
                 if action is Action.PAUSE:
                     continue  # the key is paused; that is no attempt
                 if action is Action.FAIL:
-                    raise self.refusal(request, answer).error()
+                    raise self.refusal(request, answer)
                 if action is Action.RETRY:
-                    failure = self.refusal(request, answer).error()
+                    failure = self.refusal(request, answer)
                 else:
                     try:
                         value = read(answer.body)
@@ -149,6 +160,9 @@ class Engine:
                     else:
                         request_id = self.request_id(answer)
                         return Fetched(value, request_id, attempt, answer.headers)
+            if request.writes and not (isinstance(answer, NoAnswerError) and not answer.sent):
+                failure.maybe_applied = True
+                raise failure
             spent += took
             delay = self.delay(attempt)
             if attempt >= self.retry.max_attempts or spent + delay > self.retry.max_elapsed:
@@ -229,15 +243,18 @@ class Engine:
         retry = self.retry
         return backoff(attempt, self.chance(), base=retry.base, ceiling=retry.ceiling)
 
-    def refusal(self, request: Request, answer: Answer) -> Refusal:
-        """An answer other than 200, for its message."""
+    def refusal(self, request: Request, answer: Answer) -> APIError:
+        """The typed error of an answer that says no."""
         location = re.sub(r"//[^/@]*@", "//", answer.headers.get("location", "").partition("?")[0])
-        return Refusal(
-            answer.status,
-            f"{request.method} {request.path} at {self.transport.base_url}",
-            excerpt(answer.body, self.transport.secret.text),
-            self.request_id(answer),
-            self.hide(location),
+        return self.dialect.refuse(
+            Refusal(
+                answer.status,
+                f"{request.method} {request.path} at {self.transport.base_url}",
+                excerpt(answer.body, self.transport.secret.text),
+                self.request_id(answer),
+                self.hide(location),
+                answer.body.replace(self.transport.secret.text.encode(), b"***"),
+            )
         )
 
     def no_answer(self, request: Request, error: NoAnswerError, attempt: int) -> KB4Error:
@@ -246,7 +263,7 @@ class Engine:
         kind = APITimeoutError if error.timed_out else TransportError
         return kind(
             f"{where} got no whole answer (attempt {attempt}: {self.hide(str(error))}). Check the "
-            "network, proxy and address, or try later; 'kb4 doctor' helps."
+            f"network, proxy and address, or try later; '{self.dialect.doctor}' helps."
         )
 
     def finished(self, request: Request, attempt: int, answer: Answer | None, took: float) -> None:

@@ -12,6 +12,7 @@ from yarl import URL
 
 from kb4_async.errors import ConfigurationError
 from kb4_async.options import Timeout
+from kb4_async.protocol.verdict import REPORTING, Dialect
 
 if TYPE_CHECKING:
     from kb4_async.protocol.credential import Secret
@@ -81,6 +82,7 @@ class Transport:
         ssl: A context with, for example, a private certificate authority.
         trust_env: Use proxies from the environment.
         user_agent: Sent with each request.
+        dialect: Says the media types.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class Transport:
         ssl: ssl_module.SSLContext | None,
         trust_env: bool,
         user_agent: str,
+        dialect: Dialect = REPORTING,
     ) -> None:
         if session is not None and session.closed:
             msg = "The session lent to the client is closed: open it first and close it last."
@@ -104,7 +107,8 @@ class Transport:
             total=timeout.total, sock_connect=timeout.connect, sock_read=timeout.read
         )
         self.ssl: ssl_module.SSLContext | bool = True if ssl is None else ssl
-        self.headers = {"Accept": "application/json", "User-Agent": user_agent}
+        self.headers = {"Accept": dialect.accept, "User-Agent": user_agent}
+        self.content = dialect.content
         self.owned = session is None
         self.session = session or aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=max_concurrency),
@@ -119,12 +123,17 @@ class Transport:
             NoAnswerError: No whole answer came.
         """
         headers_came = False
+        headers = {**self.headers, **request.headers}
+        headers["Authorization"] = f"Bearer {self.secret.text}"
+        if request.body is not None:
+            headers["Content-Type"] = self.content
         try:
             async with self.session.request(
                 request.method,
                 # The path is quoted already; yarl would decode and re-quote it.
                 URL(request.url(self.base_url), encoded=True),
-                headers={**self.headers, "Authorization": f"Bearer {self.secret.text}"},
+                headers=headers,
+                data=request.body,
                 timeout=self.timeout,
                 allow_redirects=False,
                 raise_for_status=False,

@@ -415,7 +415,8 @@ def variables():
 
 async def test_with_a_client(kb4_client, kb4_server):
     assert variables() == {{
-        "KB4_API_KEY": kb4_server.api_key, "KB4_BASE_URL": kb4_server.base_url
+        "KB4_API_KEY": kb4_server.api_key, "KB4_BASE_URL": kb4_server.base_url,
+        "KB4_SCIM_TOKEN": kb4_server.scim_token, "KB4_TENANT_URL": kb4_server.tenant_url,
     }}
     async with ReportingClient(base_url=kb4_server.base_url) as kb:
         await kb.account.get()

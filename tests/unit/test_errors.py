@@ -5,6 +5,7 @@ import pytest
 
 from kb4_async import errors
 from kb4_async.errors import (
+    AmbiguousMatchError,
     APIError,
     APITimeoutError,
     AuthenticationError,
@@ -42,8 +43,9 @@ EXAMPLES: list[KB4Error] = [
     IncompleteListingError("text", reason="never_quiet"),
     SinkError("text"),
     CheckpointMismatchError("text"),
-    ScimError("text", scim_type="uniqueness", detail="taken"),
-    ChangeGuardError("text"),
+    ScimError("text", status=409, scim_type="uniqueness", detail="taken"),
+    AmbiguousMatchError("text"),
+    ChangeGuardError("text", reasons=("one", "two")),
 ]
 
 

@@ -14,6 +14,8 @@ from kb4_async.testing.generating import generate_account
 from kb4_async.testing.limits import Limit, published_limits
 from kb4_async.testing.log import LoggedRequest, RequestLog
 from kb4_async.testing.paging import PagingRules
+from kb4_async.testing.scim.desk import SyncReportLine
+from kb4_async.testing.scim.rules import ScimRules
 from kb4_async.testing.simulator import Simulator
 
 __all__ = [
@@ -27,7 +29,9 @@ __all__ = [
     "LoggedRequest",
     "PagingRules",
     "RequestLog",
+    "ScimRules",
     "Simulator",
+    "SyncReportLine",
     "VirtualClockEventLoop",
     "delete_row",
     "generate_account",

@@ -45,6 +45,7 @@ class DriftScript:
         *,
         path: str | None = None,
         page: int | None = None,
+        method: str | None = None,
         where: Callable[[LoggedRequest], bool] | None = None,
         after: int = 1,
         times: int | None = 1,
@@ -58,11 +59,14 @@ class DriftScript:
             change: called with the account: `delete_row("users", "front")`, or any function.
             path: the end of the path (`users`, `groups/*/members`).
             page: the page asked for; a request that names neither page nor cursor asks for page 1.
+            method: the HTTP method.
             where: any other condition on the request.
             after: the fitting request after which it happens first, counted from 1.
             times: how often at most, after one fitting request each; None for ever.
         """
-        rule = DriftRule(change, path=path, page=page, where=where, after=after, times=times)
+        rule = DriftRule(
+            change, path=path, page=page, method=method, where=where, after=after, times=times
+        )
         self.rules.append(rule)
         return rule
 

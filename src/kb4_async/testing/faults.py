@@ -30,7 +30,11 @@ HTML = b"<!DOCTYPE html><html><head><title>Error</title></head><body><h1>Error</
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One kind of wrong answer; made by the class methods, each of which says what happens."""
+    """One kind of wrong answer; made by the class methods, each of which says what happens.
+
+    A request by SCIM may write. Most faults then spoil the answer to a write that took place; one
+    that is not `applied` keeps it from taking place. To the client both look the same.
+    """
 
     kind: FaultKind
     code: int = 200
@@ -40,6 +44,7 @@ class Fault:
     in_body: bool = False
     content_length: bool = False
     extra: int = 0
+    applied: bool = True
 
     @property
     def cuts(self) -> bool:
@@ -48,32 +53,51 @@ class Fault:
 
     @classmethod
     def status(
-        cls, code: int, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
+        cls,
+        code: int,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        applied: bool = True,
     ) -> "Fault":
-        """Answer with that status; the body is a JSON object with a message unless given."""
-        return cls("status", code, body, dict(headers or {}))
+        """Answer with that status; the body is a JSON object with a message unless given.
+
+        A write took place all the same, as behind a gateway that gave up, unless not `applied`.
+        """
+        return cls("status", code, body, dict(headers or {}), applied=applied)
 
     @classmethod
-    def html(cls, code: int = 503) -> "Fault":
-        """Answer with that status and a page of HTML, as proxies do."""
-        return cls.status(code, body=HTML, headers={"content-type": "text/html; charset=utf-8"})
+    def html(cls, code: int = 503, *, applied: bool = True) -> "Fault":
+        """Answer with that status and a page of HTML, as proxies do.
+
+        A write took place all the same, unless not `applied`.
+        """
+        headers = {"content-type": "text/html; charset=utf-8"}
+        return cls.status(code, body=HTML, headers=headers, applied=applied)
 
     @classmethod
     def rate_limit(cls, retry_after: str | float | None = None) -> "Fault":
-        """Answer 429, with a Retry-After header if given (seconds or an HTTP date)."""
+        """Answer 429, with a Retry-After header if given (seconds or an HTTP date).
+
+        A write did not take place.
+        """
         headers = {} if retry_after is None else {"retry-after": f"{retry_after}"}
-        return cls.status(429, headers=headers)
+        return cls.status(429, headers=headers, applied=False)
 
     @classmethod
     def redirect(cls, url: str | None = None, code: int = 302) -> "Fault":
-        """Answer with a redirect to another address, by default to the very one that was asked."""
-        return cls("redirect", code, body=b"", headers={} if url is None else {"location": url})
+        """Answer with a redirect to another address, by default to the very one that was asked.
+
+        A write did not take place.
+        """
+        headers = {} if url is None else {"location": url}
+        return cls("redirect", code, body=b"", headers=headers, applied=False)
 
     @classmethod
     def wrong_region(cls) -> "Fault":
         """Answer 401 to a good key, as a region does that does not know it; for all requests:
         `times=None`."""
-        return cls.status(401)
+        return cls.status(401, applied=False)
 
     @classmethod
     def revoke(cls) -> "Fault":
@@ -115,8 +139,16 @@ class Fault:
 
     @classmethod
     def reset(cls) -> "Fault":
-        """Reset the connection before a single byte of the answer."""
+        """Reset the connection before a single byte of the answer.
+
+        A write took place; see `lost_before` for one that did not.
+        """
         return cls("reset")
+
+    @classmethod
+    def lost_before(cls) -> "Fault":
+        """Reset the connection as `reset` does, but before a write took place."""
+        return cls("reset", applied=False)
 
     @classmethod
     def reset_in_body(cls) -> "Fault":
@@ -124,9 +156,12 @@ class Fault:
         return cls("reset_in_body")
 
     @classmethod
-    def hang(cls) -> "Fault":
-        """Never answer, until the client goes away or the simulator stops."""
-        return cls("hang")
+    def hang(cls, *, applied: bool = True) -> "Fault":
+        """Never answer, until the client goes away or the simulator stops.
+
+        A write took place all the same, unless not `applied`.
+        """
+        return cls("hang", applied=applied)
 
     @classmethod
     def hang_up(cls) -> "Fault":
@@ -182,6 +217,7 @@ class FaultScript:
         *,
         path: str | None = None,
         page: int | None = None,
+        method: str | None = None,
         where: Callable[[LoggedRequest], bool] | None = None,
         times: int | None = 1,
         after: int = 0,
@@ -193,13 +229,21 @@ class FaultScript:
             fault: what to do.
             path: the end of the path (`users`, `groups/*/members`).
             page: the page asked for; a request that names neither page nor cursor asks for page 1.
+            method: the HTTP method.
             where: any other condition on the request.
             times: how often at most, None for ever.
             after: how many fitting requests to let pass first.
             probability: the chance for each fitting request.
         """
         rule = FaultRule(
-            fault, probability, path=path, page=page, where=where, times=times, after=after
+            fault,
+            probability,
+            path=path,
+            page=page,
+            method=method,
+            where=where,
+            times=times,
+            after=after,
         )
         self.rules.append(rule)
         return rule

@@ -6,24 +6,33 @@ from collections.abc import Iterable
 from kb4_async.testing.account import Account
 from kb4_async.testing.answers import Answers
 from kb4_async.testing.limits import Gate, Limit
+from kb4_async.testing.scim.service import ScimService
 
 
 class Holder:
-    """One key: whose it is, and what it has used up. A key of another kind opens nothing."""
+    """One key: what it opens, and what it has used up.
 
-    def __init__(self, answers: Answers | None, limits: Iterable[Limit]) -> None:
+    A key opens the Reporting API of an account, a token its SCIM, and what is of another kind
+    opens nothing.
+    """
+
+    def __init__(
+        self, answers: Answers | None, limits: Iterable[Limit], scim: ScimService | None = None
+    ) -> None:
         """Start with nothing used."""
         self.answers = answers
+        self.scim = scim
         self.gate = Gate(limits)
-
-    @property
-    def account(self) -> Account | None:
-        """Return the account the key opens, if any."""
-        return None if self.answers is None else self.answers.account
 
     def revoke(self) -> None:
         """Open nothing from now on; what was used up stays so."""
-        self.answers = None
+        self.answers = self.scim = None
+
+
+def opened(holder: Holder | None, *, scim: bool) -> Account | None:
+    """Return the account a key opens by SCIM or by the Reporting API, if any."""
+    service = None if holder is None else holder.scim if scim else holder.answers
+    return None if service is None else service.account
 
 
 class KeyRing:
@@ -34,9 +43,15 @@ class KeyRing:
         self.holders: dict[str, Holder] = {}
         self.fingerprints: dict[str, str] = {"": ""}
 
-    def add(self, key: str, answers: Answers | None, limits: Iterable[Limit]) -> str:
+    def add(
+        self,
+        key: str,
+        answers: Answers | None,
+        limits: Iterable[Limit],
+        scim: ScimService | None = None,
+    ) -> str:
         """Know a key, and return what the log calls it."""
-        self.holders[key] = Holder(answers, limits)
+        self.holders[key] = Holder(answers, limits, scim)
         return self.fingerprint(key)
 
     def fingerprint(self, key: str) -> str:

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import overload
+from typing import Any, overload
 
 
 @dataclass(slots=True, eq=False)
@@ -15,7 +15,8 @@ class LoggedRequest:
         number: its place in the log, from 0.
         arrived: time of arrival on the simulator's clock.
         method: the HTTP method.
-        path: the path behind `/v1/`, or the whole path if it lies elsewhere.
+        path: the path behind `/v1/`, or the whole path if it lies elsewhere; SCIM's begins with
+            `scim/v2/`.
         query: the query parameters.
         headers: the request's headers with lower-case names, without the credential.
         key: a fingerprint of the key, "" if none was sent; never the key.
@@ -28,6 +29,7 @@ class LoggedRequest:
         request_id: the x-request-id sent.
         rows: records in the answer, None if the answer is not a list.
         cancelled: whether the client went away first.
+        body: the JSON value sent, None where none (or no JSON) was.
     """
 
     number: int
@@ -46,6 +48,7 @@ class LoggedRequest:
     request_id: str | None = None
     rows: int | None = None
     cancelled: bool = False
+    body: Any = field(default=None, repr=False)
 
     @property
     def page(self) -> int | None:
@@ -112,6 +115,7 @@ class RequestLog(Sequence[LoggedRequest]):
         *,
         status: int | None = None,
         key: str | None = None,
+        method: str | None = None,
         where: Callable[[LoggedRequest], bool] | None = None,
     ) -> list[LoggedRequest]:
         """Return the requests that fit everything named."""
@@ -121,6 +125,7 @@ class RequestLog(Sequence[LoggedRequest]):
             if (path is None or entry.is_at(path))
             and (status is None or entry.status == status)
             and (key is None or entry.key == key)
+            and (method is None or entry.method == method)
             and (where is None or where(entry))
         ]
 

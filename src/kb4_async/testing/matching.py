@@ -14,6 +14,7 @@ class RequestRule:
     Attributes:
         path: the end of the path (`users`, `groups/*/members`).
         page: the page asked for; a request that names neither page nor cursor asks for page 1.
+        method: the HTTP method.
         where: any other condition on the request.
         times: how often at most, None for ever.
         after: how many fitting requests have to come first.
@@ -22,6 +23,7 @@ class RequestRule:
 
     path: str | None = None
     page: int | None = None
+    method: str | None = None
     where: Callable[[LoggedRequest], bool] | None = None
     times: int | None = 1
     after: int = 0
@@ -30,6 +32,8 @@ class RequestRule:
     def fits(self, entry: LoggedRequest) -> bool:
         """Say whether the request is one of those this rule is for."""
         if self.page is not None and page_of(entry) != self.page:
+            return False
+        if self.method is not None and entry.method != self.method:
             return False
         if self.path is not None and not entry.is_at(self.path):
             return False

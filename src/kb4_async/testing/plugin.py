@@ -122,11 +122,14 @@ def kb4_server(
 ) -> Iterator[Simulator]:
     """A running `Simulator` of kb4_account on a loopback port, with a key of its own.
 
-    For as long as the test runs, `KB4_API_KEY` and `KB4_BASE_URL` lead to it and no other `KB4_*`
-    variable is set. What a callback raises fails the test.
+    For as long as the test runs, `KB4_API_KEY` and `KB4_BASE_URL` lead to it, `KB4_SCIM_TOKEN` and
+    `KB4_TENANT_URL` to its SCIM, and no other `KB4_*` variable is set. What a callback raises
+    fails the test.
     """
     # What is known of a key outlives its clients, and a port comes back: no two tests share a key.
-    options = {"api_key": f"simulated-key-{next(numbers)}", **kb4_server_options}
+    number = next(numbers)
+    keys = {"api_key": f"simulated-key-{number}", "scim_token": f"simulated-token-{number}"}
+    options = {**keys, **kb4_server_options}
     call: Callable[[Coroutine[Any, Any, None]], None]
     with ExitStack() as stack:
         if "virtual_clock" in request.fixturenames:
@@ -144,6 +147,8 @@ def kb4_server(
             patch.delenv(name)
         patch.setenv("KB4_API_KEY", server.api_key)
         patch.setenv("KB4_BASE_URL", server.base_url)
+        patch.setenv("KB4_SCIM_TOKEN", server.scim_token)
+        patch.setenv("KB4_TENANT_URL", server.tenant_url)
         if isinstance(server, ThreadedSimulator):
             with ThreadPoolExecutor(1) as pool:  # this thread may be inside an event loop
                 pool.submit(greet, server.api_key, server.base_url).result()

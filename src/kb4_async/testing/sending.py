@@ -88,7 +88,9 @@ async def send(
     request: web.BaseRequest, answer: Answer, headers: Mapping[str, str], *, chunked: bool
 ) -> web.Response:
     """Send a whole answer."""
-    response = web.Response(status=answer.status, body=answer.body, headers=headers)
+    if answer.status == 204:  # no body, so it is of no type
+        headers = {name: text for name, text in headers.items() if name != "content-type"}
+    response = web.Response(status=answer.status, body=answer.body or None, headers=headers)
     if chunked and request.version >= HttpVersion11:
         response.enable_chunked_encoding()
     await response.prepare(request)

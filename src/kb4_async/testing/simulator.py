@@ -1,4 +1,4 @@
-"""A simulated KnowBe4 Reporting API on a loopback port, which also judges its clients."""
+"""A simulated KnowBe4 on a loopback port, Reporting API and SCIM, which also judges its clients."""
 
 import asyncio
 import random
@@ -13,18 +13,22 @@ from aiohttp import web
 
 from kb4_async.testing.account import Account
 from kb4_async.testing.answers import STEADY_HEADERS, Answer, Answers, BodyStyle, message
+from kb4_async.testing.arrivals import SCIM_PATH, VERSION_PATH, arrival, is_scim, read_body
 from kb4_async.testing.drift import DriftScript
 from kb4_async.testing.faults import Fault, FaultScript
 from kb4_async.testing.generating import generate_account
-from kb4_async.testing.keys import Holder, KeyRing
+from kb4_async.testing.keys import Holder, KeyRing, opened
 from kb4_async.testing.limits import Limit, Refusal
 from kb4_async.testing.log import LoggedRequest, RequestLog
 from kb4_async.testing.paging import PagingRules
+from kb4_async.testing.scim.bodies import error
+from kb4_async.testing.scim.desk import ScimDesk, call_of
+from kb4_async.testing.scim.rules import ScimRules
 from kb4_async.testing.sending import abort, deliver, faulty, sent_of
 from kb4_async.testing.telling import RateHeaders, RetryAfter, come_again, room
 
 API_KEY = "simulated-reporting-key"
-VERSION_PATH = "/v1/"
+SCIM_TOKEN = "simulated-scim-token"  # noqa: S105 - opens nothing but a made-up account
 KEEP_BYTES = 256 * 1024 * 1024
 STOP_SECONDS = 1.0
 
@@ -34,7 +38,7 @@ class StoppedError(Exception):
 
 
 class Simulator:
-    """A Reporting API with made-up accounts behind it.
+    """A Reporting API with made-up accounts behind it, and their SCIM, which writes to them.
 
     Use it as an async context manager, or call `start` and `stop`. The order for each request:
     log it, count it against its key's limits, call `on_request`, then refuse it, or play a fault,
@@ -47,6 +51,9 @@ class Simulator:
         drift: the script of what changes between two requests.
         api_key: the key of the first account.
         account: the first account.
+        scim_token: the token that opens the SCIM of the first account, and nothing else.
+        scim_rules: how SCIM behaves; replace it at any time.
+        sync_report: the writes that SCIM accepted in Test Mode, and did not do.
         errors: what callbacks raised; the client got a 500, `async with` raises the first.
     """
 
@@ -55,7 +62,10 @@ class Simulator:
         account: Account | None = None,
         *,
         api_key: str = API_KEY,
+        scim_token: str = SCIM_TOKEN,
+        scim: ScimRules | None = None,
         limits: Iterable[Limit] = (Limit(1000, 60.0),),
+        scim_limits: Iterable[Limit] | None = None,
         latency: float = 0.0,
         jitter: float = 0.0,
         rate_headers: RateHeaders = False,
@@ -76,7 +86,10 @@ class Simulator:
         Args:
             account: the account behind `api_key`; a generated one if not given.
             api_key: the key that opens it.
+            scim_token: the token that opens its SCIM.
+            scim: how SCIM behaves.
             limits: what every key is held to, counted by arrival on `clock`.
+            scim_limits: what every token is held to; the same if not given.
             latency: seconds between arrival and answer.
             jitter: up to so many seconds more, by chance.
             rate_headers: send X-RateLimit-Limit and X-RateLimit-Remaining; or the headers to send
@@ -95,6 +108,10 @@ class Simulator:
             seed: decides chances: jitter, faults, request ids, the generated account.
         """
         self.limits = tuple(limits)
+        self.scim_limits = self.limits if scim_limits is None else tuple(scim_limits)
+        self.scim_rules = scim or ScimRules()
+        self.scim_desk = ScimDesk()
+        self.sync_report = self.scim_desk.report
         self.latency = latency
         self.jitter = jitter
         self.rate_headers = rate_headers
@@ -116,7 +133,8 @@ class Simulator:
         self.holders = self.keys.holders
         self.account = account or generate_account(seed)
         self.api_key = api_key
-        self.add_account(api_key, self.account)
+        self.scim_token = scim_token
+        self.add_account(api_key, self.account, scim_token=scim_token)
         self.errors: list[Exception] = []
         self.runner: web.ServerRunner | None = None
         self.stopping = asyncio.Event()
@@ -147,22 +165,37 @@ class Simulator:
         """Return the address that stands for a region's, version included."""
         return f"{self.origin}/v1"
 
+    @property
+    def tenant_url(self) -> str:
+        """Return the address that stands for SCIM's Tenant URL."""
+        return f"{self.origin}{SCIM_PATH}"
+
     def add_account(
-        self, api_key: str, account: Account, *, limits: Iterable[Limit] | None = None
+        self,
+        api_key: str,
+        account: Account,
+        *,
+        limits: Iterable[Limit] | None = None,
+        scim_token: str | None = None,
     ) -> str:
-        """Let another key open another (or the same) account, with limits of its own."""
+        """Let another key open another (or the same) account, with limits of its own.
+
+        A `scim_token` opens the account's SCIM, under `scim_limits`.
+        """
+        if scim_token is not None:
+            self.keys.add(scim_token, None, self.scim_limits, self.scim_desk.service_of(account))
         answers = Answers(account, self.paging, style=self.style, keep_bytes=self.keep_bytes)
         return self.keys.add(api_key, answers, self.limits if limits is None else limits)
 
     def add_stranger(self, key: str) -> str:
-        """Know a key that opens nothing here: a SCIM token, a key of another region.
+        """Know a key that opens nothing here, such as one of another region.
 
         It gets the same 401 as an unknown key, but is counted against the limits.
         """
         return self.keys.add(key, None, self.limits)
 
     def revoke(self, api_key: str) -> None:
-        """Refuse a key from now on."""
+        """Refuse a key, or a SCIM token, from now on."""
         if api_key in self.holders:
             self.holders[api_key].revoke()
         else:
@@ -178,10 +211,11 @@ class Simulator:
         *,
         status: int | None = None,
         key: str | None = None,
+        method: str | None = None,
         where: Callable[[LoggedRequest], bool] | None = None,
     ) -> list[LoggedRequest]:
         """Return the logged requests that fit; see `RequestLog.requests`."""
-        return self.log.requests(path, status=status, key=key, where=where)
+        return self.log.requests(path, status=status, key=key, method=method, where=where)
 
     def preload(
         self, path: str, *, api_key: str | None = None, per_page: int = 500, **filters: str
@@ -230,8 +264,12 @@ class Simulator:
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Take one request through all steps."""
-        entry, holder = self.note(request)
-        answer, fault = self.decide(request, entry, holder)
+        try:
+            body = await read_body(request)
+        except (ConnectionError, web.RequestPayloadError):
+            return web.Response()  # the client went away while it sent: no request arrived
+        entry, holder = self.note(request, body)
+        answer, fault = self.decide(request, entry, holder, body)
         try:
             if self.latency or self.jitter:
                 await self.idle(self.latency + self.jitter * self.chance.random())
@@ -253,43 +291,32 @@ class Simulator:
                 self.on_answer(entry)
 
     def decide(
-        self, request: web.BaseRequest, entry: LoggedRequest, holder: Holder | None
+        self, request: web.BaseRequest, entry: LoggedRequest, holder: Holder | None, body: bytes
     ) -> tuple[Answer, Fault | None]:
-        """Make the right answer as of now, and find out what is to go wrong with it."""
+        """Make the right answer as of now, and find out what is to go wrong with it.
+
+        Making the answer to a write is doing what it asks for.
+        """
         refusal = None if holder is None else holder.gate.arrive(entry.arrived)
         if self.on_request is not None:
             self.on_request(entry)
         fault = None if refusal else self.faults.pick(entry)
         if fault is not None and fault.kind == "revoke" and holder is not None:
             holder.revoke()
-        account = None if holder is None else holder.account
+        account = opened(holder, scim=is_scim(request.path))
         entry.key_ok = account is not None
-        answer = self.judge(request, entry, holder, refusal)
+        answer = Answer(503, b"")  # not seen where a fault keeps the request from its purpose
+        if fault is None or fault.applied:
+            answer = self.judge(request, entry, holder, refusal, body)
         if refusal is None and account is not None:
             self.drift.answered(entry, account)
         return answer, fault
 
-    def note(self, request: web.BaseRequest) -> tuple[LoggedRequest, Holder | None]:
+    def note(self, request: web.BaseRequest, body: bytes) -> tuple[LoggedRequest, Holder | None]:
         """Log an arrival and find out whose key it carries."""
-        arrived = self.clock()
         key, holder = self.keys.read(request.headers.get("authorization", ""))
-        path = request.path
-        peer = request.transport.get_extra_info("peername") if request.transport else None
-        entry = LoggedRequest(
-            number=len(self.log),
-            arrived=arrived,
-            method=request.method,
-            path=path.removeprefix(VERSION_PATH) if path.startswith(VERSION_PATH) else path,
-            query=dict(request.query),
-            headers={
-                name.lower(): value
-                for name, value in request.headers.items()
-                if name.lower() != "authorization"
-            },
-            key=key,
-            connection=peer[1] if peer else 0,
-            key_ok=holder is not None and holder.account is not None,
-        )
+        entry = arrival(request, body, number=len(self.log), arrived=self.clock(), key=key)
+        entry.key_ok = opened(holder, scim=is_scim(request.path)) is not None
         self.log.add(entry)
         return entry, holder
 
@@ -299,10 +326,16 @@ class Simulator:
         entry: LoggedRequest,
         holder: Holder | None,
         refusal: Refusal | None,
+        body: bytes,
     ) -> Answer:
         """Return the right answer to a request."""
+        scim, rules = is_scim(request.path), self.scim_rules
         if refusal is not None:
-            return message(429, headers=come_again(refusal, self.retry_after))
+            later = come_again(refusal, self.retry_after)
+            return error(429, rules, later) if scim else message(429, headers=later)
+        if scim:
+            service = None if holder is None else holder.scim
+            return self.scim_desk.answer(call_of(request, body, self.tenant_url), service, rules)
         if holder is None or holder.answers is None:
             return message(401)
         if request.method != "GET" or not request.path.startswith(VERSION_PATH):

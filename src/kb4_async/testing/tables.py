@@ -62,6 +62,8 @@ class Table(Sequence[Record]):
         self.by_hand: dict[int, Record] = {}
         self.newest = size
         self.version = 0
+        self.journal: list[int] = []
+        self.gone: set[int] = set()
         self.places: dict[Any, int] | None = None
 
     def __len__(self) -> int:
@@ -136,7 +138,8 @@ class Table(Sequence[Record]):
         self.order = [other for other in self.order if other != origin]
         self.inserted.pop(origin, None)
         self.by_hand.pop(origin, None)
-        self.touch()
+        self.gone.add(origin)
+        self.touch(origin)
         return gone
 
     def insert(self, record: Mapping[str, Any], *, place: int | None = None) -> Record:
@@ -154,7 +157,7 @@ class Table(Sequence[Record]):
         self.by_hand[origin] = {**self.by_hand.get(origin, {}), **fields}
         if self.key in fields:
             self.places = None
-        self.touch()
+        self.touch(origin)
         return self.record(origin)
 
     def put(self, record: Record, by_hand: Record, place: int | None) -> Record:
@@ -169,7 +172,7 @@ class Table(Sequence[Record]):
             self.places[key] = origin
         else:
             self.places = None
-        self.touch()
+        self.touch(origin)
         return self.record(origin)
 
     def next_key(self) -> Any:  # noqa: ANN401 - whatever the key's field holds
@@ -184,8 +187,13 @@ class Table(Sequence[Record]):
             raise KeyError(key)
         return origin
 
-    def touch(self) -> None:
-        """Count a change."""
+    def holds(self, origin: int) -> bool:
+        """Say whether the record born with that number is still here."""
+        return 0 <= origin < self.newest and origin not in self.gone
+
+    def touch(self, origin: int) -> None:
+        """Count a change, and write down whose it is for those who keep an index."""
+        self.journal.append(origin)
         self.version += 1
         self.changes.count += 1
 

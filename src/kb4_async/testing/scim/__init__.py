@@ -1,0 +1,1 @@
+"""SCIM 2.0 as a simulated account speaks it, beside its Reporting API."""

@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 OTHER ?= python3.13
+SCIMMY := tests/peers/scimmy
 
 .PHONY: help demo test check lint types layers docs wheel test-other bench-quick clean
 
@@ -38,7 +39,16 @@ demo: $(VENV)/.run
 	$(BIN)/kb4 demo demo-export
 	@echo "Look at it:  head -c 400 demo-export/users.jsonl; cat demo-export/manifest.json"
 
-test: $(VENV)/.test
+# One of the servers that SCIM is tested against is an npm package.
+$(SCIMMY)/node_modules/.package-lock.json: $(SCIMMY)/package.json $(SCIMMY)/package-lock.json
+	@if command -v npm > /dev/null; then \
+		cd $(SCIMMY) && npm ci --loglevel=error --no-audit --no-fund > /dev/null && \
+		touch node_modules/.package-lock.json; \
+	else \
+		echo "npm is not installed: SCIM is not tested against scimmy"; \
+	fi
+
+test: $(VENV)/.test $(SCIMMY)/node_modules/.package-lock.json
 	$(BIN)/python -X dev -m pytest -q
 
 lint: $(VENV)/.check
@@ -84,4 +94,4 @@ bench-quick: $(VENV)/.run
 
 clean:
 	rm -rf $(VENV) $(VENV)-wheel .venv-other dist build demo-export .pytest_cache .mypy_cache \
-		.ruff_cache .hypothesis .import_linter_cache
+		.ruff_cache .hypothesis .import_linter_cache $(SCIMMY)/node_modules

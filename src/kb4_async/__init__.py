@@ -1,4 +1,4 @@
-"""Asyncio bulk exporter for the KnowBe4 Reporting API.
+"""Asyncio bulk exporter for the KnowBe4 Reporting API, and a careful SCIM writer.
 
 Example::
 
@@ -8,9 +8,11 @@ Example::
 """
 
 from kb4_async.errors import (
+    AmbiguousMatchError,
     APIError,
     APITimeoutError,
     AuthenticationError,
+    ChangeGuardError,
     CheckpointMismatchError,
     ClientClosedError,
     ConfigurationError,
@@ -21,6 +23,7 @@ from kb4_async.errors import (
     PermissionDeniedError,
     QuotaExhaustedError,
     RateLimitError,
+    ScimError,
     ServerError,
     SinkError,
     TransportError,
@@ -46,6 +49,15 @@ from kb4_async.export.runner import export_account
 from kb4_async.options import Limits, Retry, Timeout, Window
 from kb4_async.protocol.address import REGIONS
 from kb4_async.protocol.page import Page
+from kb4_async.protocol.scim.changes import Change
+from kb4_async.protocol.scim.columns import Rejected
+from kb4_async.protocol.scim.groups import DesiredGroup, ScimGroup
+from kb4_async.protocol.scim.guard import ChangeGuard
+from kb4_async.protocol.scim.marks import CLEAR, UNSET
+from kb4_async.protocol.scim.outcome import ScimOutcome
+from kb4_async.protocol.scim.plan import PlannedChange, PlannedMember, ScimPlan, Unmatched
+from kb4_async.protocol.scim.users import ScimUser
+from kb4_async.protocol.scim.verifying import Pending, Verification
 from kb4_async.records import (
     Account,
     Admin,
@@ -72,29 +84,43 @@ from kb4_async.records import (
 )
 from kb4_async.reporting.base import EachOptions, ListOptions
 from kb4_async.reporting.client import ReportingClient
-from kb4_async.reporting.doctor import Check, Diagnosis, diagnose
+from kb4_async.reporting.doctor import diagnose
+from kb4_async.runtime.diagnosis import Check, Diagnosis
 from kb4_async.runtime.fanout import FanOut
 from kb4_async.runtime.handover import ChildFailure
 from kb4_async.runtime.iterators import PageIterator, RecordIterator
 from kb4_async.runtime.listing import Listing
+from kb4_async.scim.applying import OutcomeIterator
+from kb4_async.scim.client import ScimClient
+from kb4_async.scim.doctor import diagnose_scim
+from kb4_async.scim.files import load_plan, save_plan
+from kb4_async.scim.listing import ScimIterator, ScimListing, Unreadable
+from kb4_async.scim.writer import ScimWriter
 from kb4_async.version import VERSION as __version__
 
 __all__ = [
+    "CLEAR",
     "DEFAULT_RESOURCES",
     "ON_REQUEST",
     "REGIONS",
+    "UNSET",
     "APIError",
     "APITimeoutError",
     "Account",
     "Admin",
+    "AmbiguousMatchError",
     "AuthenticationError",
     "CampaignGroup",
+    "Change",
+    "ChangeGuard",
+    "ChangeGuardError",
     "Check",
     "CheckpointMismatchError",
     "ChildFailure",
     "ClientClosedError",
     "ConfigurationError",
     "DecodeError",
+    "DesiredGroup",
     "Diagnosis",
     "Difference",
     "EachOptions",
@@ -122,11 +148,15 @@ __all__ = [
     "Member",
     "NamedId",
     "NotFoundError",
+    "OutcomeIterator",
     "Page",
     "PageIterator",
+    "Pending",
     "PermissionDeniedError",
     "PhishingCampaign",
     "PlanTiming",
+    "PlannedChange",
+    "PlannedMember",
     "Policy",
     "QuotaExhaustedError",
     "RateLimitError",
@@ -134,6 +164,7 @@ __all__ = [
     "Recipient",
     "RecipientUser",
     "RecordIterator",
+    "Rejected",
     "ReportingClient",
     "RequestFinished",
     "ResourcePlan",
@@ -142,6 +173,15 @@ __all__ = [
     "RetryScheduled",
     "RiskScore",
     "Saving",
+    "ScimClient",
+    "ScimError",
+    "ScimGroup",
+    "ScimIterator",
+    "ScimListing",
+    "ScimOutcome",
+    "ScimPlan",
+    "ScimUser",
+    "ScimWriter",
     "SecurityTest",
     "SecurityTestCategory",
     "SecurityTestSummary",
@@ -152,11 +192,17 @@ __all__ = [
     "TrainingCampaign",
     "TrainingContent",
     "TransportError",
+    "Unmatched",
+    "Unreadable",
     "User",
     "UserRiskScore",
+    "Verification",
     "Window",
     "__version__",
     "diagnose",
+    "diagnose_scim",
     "export_account",
+    "load_plan",
     "plan_export",
+    "save_plan",
 ]

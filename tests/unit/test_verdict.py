@@ -2,6 +2,7 @@ import math
 import time
 from collections.abc import Iterator
 from email.utils import format_datetime, formatdate
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -31,7 +32,7 @@ NOW = 784_111_777.0  # Sun, 06 Nov 1994 08:49:37 GMT
 STATUSES = range(100, 600)
 
 
-def refusal(status: int, **more: str) -> Refusal:
+def refusal(status: int, **more: Any) -> Refusal:
     return Refusal(status, "GET users at https://h.example/v1", "No.", "r-1", **more)
 
 

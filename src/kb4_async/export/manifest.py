@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from kb4_async.errors import ConfigurationError
 from kb4_async.protocol import codec
+from kb4_async.runtime.files import write_whole
 from kb4_async.sinks import Position
 from kb4_async.version import VERSION
 
@@ -170,13 +170,7 @@ class ExportReport:
         Raises:
             OSError: The disk is full or gone.
         """
-        path = self.destination / FILE_NAME
-        draft = path.with_name(f".{FILE_NAME}.tmp")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(codec.encode_pretty(self.to_json()))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+        write_whole(self.destination / FILE_NAME, codec.encode_pretty(self.to_json()))
 
 
 def read_manifest(directory: Path) -> dict[str, Any] | None:

@@ -2,66 +2,21 @@
 
 from __future__ import annotations
 
-import email.utils
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
 
 from kb4_async.errors import KB4Error, RateLimitError
-from kb4_async.events import RateStatus
 from kb4_async.protocol import codec
 from kb4_async.protocol.credential import Secret, read_claims
 from kb4_async.protocol.request import Request
-from kb4_async.protocol.verdict import rate_headers
 from kb4_async.reporting.client import ReportingClient
+from kb4_async.runtime.diagnosis import Check, Diagnosis, inspect_clock, inspect_limits
 from kb4_async.runtime.engine import Fetched, Tally
 from kb4_async.runtime.turnstile import Rank
-
-State = Literal["ok", "warning", "failed"]
 
 CONSOLES = (
     "training.knowbe4.com is us, eu.knowbe4.com is eu, ca.knowbe4.com is ca, uk.knowbe4.com is uk, "
     "de.knowbe4.com is de"
 )
-#: A clock further off than this makes dates of exports misleading and certificates fail.
-MAX_SKEW = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at.
-
-    Attributes:
-        name: ``key``, ``address``, ``account``, ``users``, ``limits``, ``used``, ``ledger`` or
-            ``clock``.
-        state: ``ok``, ``warning`` or ``failed``.
-        detail: What was seen.
-        advice: What to do; empty where all is well.
-    """
-
-    name: str
-    state: State
-    detail: str
-    advice: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """Everything that was looked at.
-
-    Attributes:
-        checks: In the order they were made.
-        error: The error that a real run would meet, if there is one.
-    """
-
-    checks: tuple[Check, ...]
-    error: KB4Error | None = None
-
-    @property
-    def healthy(self) -> bool:
-        """Whether an export can run."""
-        return self.error is None
 
 
 async def diagnose(kb: ReportingClient) -> Diagnosis:
@@ -133,37 +88,3 @@ def inspect_users(found: int) -> Check:
         "no users",
         f"An empty account can be the wrong one, another region, or anonymized. {CONSOLES}.",
     )
-
-
-def inspect_limits(status: RateStatus, headers: Mapping[str, str] | None) -> Iterator[Check]:
-    """Say which limits hold and why, what was used, and what the server says of its own."""
-    said = "; ".join(str(limit) for limit in status.held)
-    if headers is not None:
-        theirs = rate_headers(headers).limit
-        said += f"; the server says {'nothing of its own' if theirs is None else f'{theirs:,}'}"
-    if status.pauses:
-        yield Check("limits", "warning", f"at most {said}; 429s paused the key meanwhile")
-    else:
-        yield Check("limits", "ok", f"at most {said}")
-    ends = "" if status.day_ends is None else f", which ends at {status.day_ends}"
-    yield Check("used", "ok", f"{status.used_today:,} requests in the key's day{ends}")
-    if status.trouble is not None:
-        yield Check("ledger", "warning", status.trouble)
-    elif status.ledger is None:
-        yield Check("ledger", "ok", "off: other programs that use the key are not known of")
-    else:
-        yield Check("ledger", "ok", status.ledger)
-
-
-def inspect_clock(headers: Mapping[str, str], now: datetime) -> Check:
-    """Compare this machine's clock with the server's ``Date``."""
-    try:
-        server = email.utils.parsedate_to_datetime(headers.get("date", ""))
-    except ValueError:
-        return Check("clock", "warning", "the server sent no date", "")
-    skew = (now - server).total_seconds()
-    if abs(skew) > MAX_SKEW:
-        return Check(
-            "clock", "warning", f"{abs(skew):.0f} s off the server's", "Set this machine's clock."
-        )
-    return Check("clock", "ok", "agrees with the server's")

@@ -114,6 +114,7 @@ class Engine:
         rank: Rank = Rank.PAGES,
         attempt: int = 1,
         tally: Tally | None = None,
+        once: bool = False,
     ) -> Fetched[T]:
         """Make a request until it succeeds or fails for good.
 
@@ -126,6 +127,7 @@ class Engine:
             rank: Class of the request.
             attempt: Number of the first attempt, more than 1 where earlier ones failed.
             tally: Counts the attempts.
+            once: A failure is final, whatever its kind.
 
         Raises:
             APIError: The server said no, finally.
@@ -165,7 +167,7 @@ class Engine:
                 raise failure
             spent += took
             delay = self.delay(attempt)
-            if attempt >= self.retry.max_attempts or spent + delay > self.retry.max_elapsed:
+            if once or attempt >= self.retry.max_attempts or spent + delay > self.retry.max_elapsed:
                 raise failure
             self.notify(RetryScheduled(request.path, attempt, delay, str(failure)))
             log.info("%s: attempt %d failed, next in %.1f s", request.path, attempt, delay)

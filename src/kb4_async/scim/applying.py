@@ -171,7 +171,9 @@ class Application(Handover):
         wanted, keeper = ScimUser.of(step.resource), self.scim.users.keeper
         found = await keeper.directory.find(wire, wanted.user_name)
         if found is None:
-            return await keeper.ensure(wire, wanted, reactivate=False, update=True, mode=None)
+            return await keeper.ensure(
+                wire, wanted, reactivate=False, update=True, mode=None, absent=True
+            )
         changes = differences(found, wanted, hidden_email=True)
         if found.active is False or any(each.before is not None for each in changes):
             detail = "it is there since the plan was made, and differs: plan again"

@@ -40,7 +40,7 @@ class Keeper:
         """Create a user; sent once."""
         made = await wire.write("POST", "Users", document(wanted), parse=parse_user)
         if made is None:  # the standard demands a body; not every server gives one
-            made = await self.directory.find(wire, wanted.user_name)
+            made = await wire.look(lambda: self.directory.find(wire, wanted.user_name))
             if made is None:
                 raise unseen(wanted.user_name)
         self.directory.created(made)
@@ -54,10 +54,20 @@ class Keeper:
         reactivate: bool,
         update: bool,
         mode: UpdateMode | None,
+        absent: bool = False,
     ) -> ScimOutcome:
-        """As ``scim.users.ensure``, within an operation."""
+        """As ``scim.users.ensure``, within an operation.
+
+        Args:
+            wire: Makes the requests.
+            wanted: As wanted.
+            reactivate: Bring an archived user back.
+            update: Change what differs.
+            mode: How.
+            absent: It was just looked for, and is not there.
+        """
         try:
-            found = await self.directory.find(wire, wanted.user_name)
+            found = None if absent else await self.directory.find(wire, wanted.user_name)
             result: Result = "unchanged"
             if found is None:
                 found, result = await self.create_surely(wire, wanted)
@@ -97,7 +107,7 @@ class Keeper:
                 raise
 
         async def look() -> tuple[ScimUser, Result] | None:
-            found = await self.directory.find(wire, wanted.user_name)
+            found = await self.directory.find_written(wire, wanted.user_name)
             return None if found is None else (found, "adopted")
 
         return await wire.settle(send, look)

@@ -169,7 +169,7 @@ class GroupsNoun:
         """Create a group; sent once."""
         made = await wire.write("POST", "Groups", group_document(wanted), parse=parse_group)
         if made is None:
-            made = await self.directory.find(wire, wanted.display_name)
+            made = await wire.look(lambda: self.directory.find(wire, wanted.display_name))
             if made is None:
                 raise unseen(wanted.display_name)
         self.directory.created(made)
@@ -232,13 +232,12 @@ class GroupsNoun:
                 return there, "adopted"
 
         async def look() -> tuple[ScimGroup, Result] | None:
-            # A server without this filter shows in its whole list alone what the POST made.
-            there = await self.directory.find(wire, name, whole=self.directory.trust != "works")
+            there = await self.directory.find_written(wire, name)
             return None if there is None else (there, "adopted")
 
         made = await wire.settle(send, look)
         if sent > 1:  # a first one that arrived late would make two
-            await self.directory.find(wire, name, whole=self.directory.trust != "works")
+            await self.directory.find_written(wire, name)
         return made
 
 

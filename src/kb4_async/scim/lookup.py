@@ -65,6 +65,7 @@ class Directory(Generic[R]):
         self.query = dict(query or {})
         self.trust: Trust = "unknown"
         self.index: dict[str, list[tuple[str, str]]] = {}
+        #: When the list that the index is of was begun.
         self.read_at = float("-inf")
         self.reading = asyncio.Lock()
 
@@ -97,6 +98,10 @@ class Directory(Generic[R]):
             if self.trust == "works" and not whole:
                 return None
         return await self.scan(wire, name, anew=whole)
+
+    async def find_written(self, wire: Wire, name: str) -> R | None:
+        """Find one that may just have been made: no list that was read before will do."""
+        return await self.find(wire, name, whole=self.trust != "works")
 
     async def filtered(self, wire: Wire, text: str, name: str) -> list[R]:
         """Ask with the filter; rows that do not match show that the server ignores it."""
@@ -150,12 +155,15 @@ class Directory(Generic[R]):
     async def scan(self, wire: Wire, name: str, *, anew: bool) -> R | None:
         """Find it in the whole list."""
         loop = asyncio.get_running_loop()
+        asked = loop.time()
         async with self.reading:
-            if anew or loop.time() > self.read_at + KEPT:
+            begun = loop.time()
+            # Whoever waited here is served by a list that was begun after it asked.
+            if self.read_at < (asked if anew else begun - KEPT):
                 index: dict[str, list[tuple[str, str]]] = {}
                 async for each in ScimListing(self.source, self.path, self.parse, self.query):
                     self.enter(index, each)
-                self.index, self.read_at = index, loop.time()
+                self.index, self.read_at = index, begun
         places = self.index.get(self.plain(name), [])
         identity = self.one(name, places)
         if identity is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from kb4_async.errors import KB4Error, ScimError
 from kb4_async.protocol.request import quote_segment
@@ -95,7 +96,8 @@ class Members:
             lost = await self.send(wire, group_id, todo, found)
             if lost is not None:
                 await asyncio.sleep(wire.engine.delay(vain + 1))
-            current = await self.read_again(wire, group_id, lost)
+            read = partial(self.read, wire, group_id)
+            current = await (read() if lost is None else wire.look(read))
             left = Todo.of(current, add, unwanted, found.refused)
             vain = vain + 1 if len(left) >= len(todo) else 0
             if left and lost is None and vain:
@@ -104,16 +106,6 @@ class Members:
             if lost is not None and vain >= wire.engine.retry.max_attempts:
                 raise lost
         return conclude(found, before, current, add, unwanted)
-
-    async def read_again(self, wire: Wire, group_id: str, lost: KB4Error | None) -> tuple[str, ...]:
-        """Read the members after a PATCH."""
-
-        async def read() -> tuple[str, ...]:
-            return await self.read(wire, group_id)
-
-        if lost is None:
-            return await read()
-        return await wire.look(read, lost) or ()
 
     async def send(
         self, wire: Wire, group_id: str, todo: Todo, found: MemberChange

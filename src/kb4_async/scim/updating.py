@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from kb4_async.errors import KB4Error, ScimError
@@ -58,7 +59,7 @@ class Updater:
         async with self.asked:
             if self.config is None:
                 try:
-                    self.config = await wire.read("ServiceProviderConfig", read_object)
+                    self.config = await wire.read_once("ServiceProviderConfig", read_object)
                 except KB4Error:  # offered by few, needed by none
                     self.config = {}
         return self.config
@@ -125,23 +126,13 @@ class Updater:
                 if not (error.maybe_applied or stale):
                     raise
                 await asyncio.sleep(wire.engine.delay(attempt))
-                current = await self.look(wire, current, error)
+                current = await wire.look(partial(self.get, wire, str(current.id)))
                 changes = left(current, changes)
                 if not changes:
                     return Changed(current)
                 if attempt == retry.max_attempts:
                     raise
         raise AssertionError  # the last attempt returned or raised
-
-    async def look(self, wire: Wire, current: ScimUser, error: KB4Error) -> ScimUser:
-        """Read the user again after a write that failed."""
-
-        async def read() -> ScimUser:
-            return await self.get(wire, str(current.id))
-
-        found = await wire.look(read, error)
-        assert found is not None  # noqa: S101  # get() returns or raises
-        return found
 
     async def send(
         self, wire: Wire, current: ScimUser, changes: Collection[Change], mode: UpdateMode

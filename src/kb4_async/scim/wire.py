@@ -43,6 +43,14 @@ class Wire:
         request = Request("GET", path, query or {})
         return (await self.engine.fetch(request, read, rank=rank, tally=self.tally)).value
 
+    async def read_once(self, path: str, read: Callable[[bytes], T]) -> T:
+        """Ask for something that is not worth asking twice."""
+        request = Request("GET", path)
+        fetched = await self.engine.fetch(
+            request, read, rank=Rank.INTERACTIVE, tally=self.tally, once=True
+        )
+        return fetched.value
+
     async def resource(
         self, path: str, parse: Parse[T], query: Mapping[str, str] | None = None
     ) -> T:
@@ -98,21 +106,21 @@ class Wire:
                     raise
                 # What is still under way, behind a proxy, should arrive before the look.
                 await asyncio.sleep(self.engine.delay(attempt))
-                found = await self.look(look, error)
+                found = await self.look(look)
                 if found is not None:
                     return found
                 if attempt >= self.engine.retry.max_attempts:
                     raise
             attempt += 1
 
-    async def look(self, look: Callable[[], Awaitable[T | None]], error: KB4Error) -> T | None:
-        """Look; where that fails too, nobody knows.
+    async def look(self, look: Callable[[], Awaitable[T]]) -> T:
+        """Look after a write that may have taken effect; where that fails too, nobody knows.
 
         Raises:
             KB4Error: The look failed; ``maybe_applied`` as for the write.
         """
         try:
             return await look()
-        except KB4Error as second:
-            second.maybe_applied = True
-            raise second from error
+        except KB4Error as error:
+            error.maybe_applied = True
+            raise

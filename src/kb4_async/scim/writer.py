@@ -9,7 +9,7 @@ from typing import Any, get_args
 from kb4_async.errors import ChangeGuardError, ConfigurationError
 from kb4_async.protocol.scim.guard import EMPTY, ChangeGuard
 from kb4_async.protocol.scim.plan import Missing, ScimPlan
-from kb4_async.protocol.scim.schema import BY_FIELD, BY_NAME
+from kb4_async.protocol.scim.users import ScimUser
 from kb4_async.protocol.scim.verifying import Verification, Verifier
 from kb4_async.scim.applying import Application, OutcomeIterator
 from kb4_async.scim.client import ScimClient, check_choice
@@ -84,7 +84,7 @@ class ScimWriter:
             self.scim,
             missing=missing,
             reactivate=reactivate,
-            ignore=frozenset(map(field_of, ignore)),
+            ignore=frozenset(map(ScimUser.field_of, ignore)),
             protected=frozenset(self.guard.protected),
         )
         plan = await comparison.plan(users, groups)
@@ -148,16 +148,3 @@ def wrong_tenant(plan: ScimPlan, address: str) -> tuple[str, ...]:
     if plan.tenant_url == address:
         return ()
     return (f"The plan is for {plan.tenant_url}, and this client is of {address}: plan again.",)
-
-
-def field_of(name: str) -> str:
-    """A field of users by its name here, or as SCIM spells it.
-
-    Raises:
-        ConfigurationError: There is none.
-    """
-    attribute = BY_FIELD.get(name) or BY_NAME.get(name.lower())
-    if attribute is None:
-        msg = f"Users have no field {name!r} to be ignored: see ScimUser."
-        raise ConfigurationError(msg)
-    return attribute.field

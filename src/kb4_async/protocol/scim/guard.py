@@ -119,7 +119,7 @@ class ChangeGuard:
             yield (
                 f"{len(plan.lookalikes):,} users to be created look like users who are there under "
                 f"another name (the first: {new}, who may be {old}): change their userName with "
-                "'kb4 scim ensure OLD --set userName=NEW' (users.update), or pass "
+                "'kb4 scim ensure users OLD --set userName=NEW' (users.update), or pass "
                 "--allow-lookalikes (allow_lookalikes=True)."
             )
 

@@ -104,6 +104,10 @@ BY_FIELD: Mapping[str, Attribute] = {each.field: each for each in USER_ATTRIBUTE
 #: Attributes by their names as shown, in lower case.
 BY_NAME: Mapping[str, Attribute] = {each.name.lower(): each for each in USER_ATTRIBUTES}
 
+#: The same by their last part, where that says which is meant: ``department``, ``givenName``.
+BY_LAST: Mapping[str, Attribute] = {
+    each.leaf.lower(): each for each in USER_ATTRIBUTES if not each.entry and each.leaf != "value"
+}
 #: Canonical spellings, for servers that spell names otherwise (RFC 7643, 2.1).
 SPELLINGS: Mapping[str, str] = {
     name.lower(): name

@@ -11,6 +11,8 @@ from kb4_async.errors import ConfigurationError
 from kb4_async.protocol.scim.marks import CLEAR, UNSET, Mark
 from kb4_async.protocol.scim.schema import (
     BY_FIELD,
+    BY_LAST,
+    BY_NAME,
     READ_ONLY,
     USER_ATTRIBUTES,
     Attribute,
@@ -133,6 +135,20 @@ class ScimUser:
         """The fields that are not ``UNSET``, by name."""
         found = ((name, getattr(self, name)) for name in BY_FIELD)
         return {name: value for name, value in found if value is not UNSET}
+
+    @staticmethod
+    def field_of(name: str) -> str:
+        """The field of that name, here or in SCIM: ``given_name``, ``name.givenName``,
+        ``department``.
+
+        Raises:
+            ConfigurationError: There is none.
+        """
+        attribute = BY_FIELD.get(name) or BY_NAME.get(name.lower()) or BY_LAST.get(name.lower())
+        if attribute is None:
+            msg = f"Users have no field {name!r}; they have: {', '.join(BY_FIELD)}."
+            raise ConfigurationError(msg)
+        return attribute.field
 
     @classmethod
     def of(cls, given: ScimUser | Mapping[str, Any]) -> ScimUser:

@@ -3,13 +3,12 @@
 import asyncio
 import json
 import math
-import os
-import sys
 from collections.abc import AsyncIterable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support import command
 from support.iterating import drain
 from support.options import QUICK
 
@@ -484,29 +483,13 @@ async def test_it_is_json_without_the_key(sim: Simulator) -> None:
 
 
 async def kb4(sim: Simulator, *words: str, key: str | None = None) -> tuple[int, str, str]:
-    """Run the command as a person does; without the slow start, which has tests of its own."""
+    """Plan on the command line."""
     if "--resource" not in words:
         words += tuple(word for name in NAMES for word in ("--resource", name))
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("KB4_")}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-X",
-        "dev",
-        "-W",
-        "error",
-        "-c",
-        "from kb4_async.runtime import keystate; keystate.SLOW_START = 1e6;"
-        "from kb4_async.cli import main; main()",
-        "plan",
-        *words,
-        env={**kept, "KB4_API_KEY": key or sim.api_key, "KB4_BASE_URL": sim.base_url},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    assert process.returncode is not None
-    assert (key or sim.api_key) not in (out + err).decode()
-    return process.returncode, out.decode(), err.decode()
+    secret = key or sim.api_key
+    done = await command.kb4("plan", *words, KB4_API_KEY=secret, KB4_BASE_URL=sim.base_url)
+    assert secret not in done.text + done.err
+    return done.code, done.text, done.err
 
 
 async def test_the_command_prints_a_table_and_plain_words(sim: Simulator) -> None:

@@ -201,7 +201,8 @@ def test_the_number_of_attempts_is_an_option() -> None:
     assert len(calls) == 1
 
 
-def test_no_attempt_begins_after_max_elapsed() -> None:
+def test_no_attempt_begins_after_max_elapsed(fast: None) -> None:
+    # Without the slow start: what is waited for a permit counts as no time of the retries.
     retry = Retry(max_attempts=10_000, max_elapsed=60.0, base=5.0, ceiling=5.0)
     _, calls, took = failing(ServerError, then=Answer(500), retry=retry)
     assert took <= 61.0

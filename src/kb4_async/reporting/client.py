@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from kb4_async.events import Observer, RateStatus
+from kb4_async.events import Observer
 from kb4_async.options import ClientOptions, Limits, Paging, Retry, Timeout
 from kb4_async.protocol.address import reporting_address
 from kb4_async.reporting.account import AccountNoun
@@ -13,18 +13,17 @@ from kb4_async.reporting.groups import GroupsNoun
 from kb4_async.reporting.phishing import Phishing
 from kb4_async.reporting.training import Training
 from kb4_async.reporting.users import UsersNoun
+from kb4_async.runtime.client import Client
 from kb4_async.runtime.connection import Connection, find_secret
 from kb4_async.runtime.ledger import find_ledger
-from kb4_async.runtime.source import Source
 
 if TYPE_CHECKING:
     import ssl as ssl_module
-    from types import TracebackType
 
     import aiohttp
 
 
-class ReportingClient:
+class ReportingClient(Client):
     """The Reporting API of one account: nouns with ``list()`` and ``get(id)``.
 
     Nothing is sent before the first use. The client belongs to the event loop of its first use;
@@ -88,10 +87,10 @@ class ReportingClient:
         on_event: Observer | None = None,
         ledger: bool | str | os.PathLike[str] | None = None,
     ) -> None:
-        self.address = reporting_address(region, base_url)
+        address = reporting_address(region, base_url)
         secret = find_secret(api_key, "KB4_API_KEY", what="Reporting API key", argument="api_key")
         book = find_ledger(ledger)
-        self.options = ClientOptions(
+        options = ClientOptions(
             limits=limits or Limits(),
             max_concurrency=max_concurrency,
             retry=retry or Retry(),
@@ -99,50 +98,10 @@ class ReportingClient:
             max_pause=max_pause,
             paging=paging,
         )
-
-        connection = Connection(
-            self.address, secret, self.options, session, ssl, trust_env, on_event, book
-        )
-        self.source = Source(connection.open, max_concurrency, paging)
+        connection = Connection(address, secret, options, session, ssl, trust_env, on_event, book)
+        super().__init__(connection)
         self.account = AccountNoun(self.source)
         self.users = UsersNoun(self.source)
         self.groups = GroupsNoun(self.source)
         self.training = Training(self.source)
         self.phishing = Phishing(self.source)
-
-    def __repr__(self) -> str:
-        state = " closed" if self.source.closed else ""
-        return f"<ReportingClient {self.address.base_url}{state}>"
-
-    async def __aenter__(self) -> Self:
-        """Open the client in the running loop."""
-        self.source.check()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close the client."""
-        await self.close()
-
-    def rate_status(self) -> RateStatus:
-        """How the key stands: what it is held to and why, what waits, and what was used today.
-
-        Sends nothing. What the ledger knows is known after the first request.
-
-        Raises:
-            ClientClosedError: The client was closed.
-            RuntimeError: It belongs to another event loop.
-        """
-        self.source.check()
-        return self.source.engine.limiter.status()
-
-    async def close(self) -> None:
-        """Cancel what is under way, wait for it and close the connections. May be called again.
-
-        Iterations that were under way raise ``ClientClosedError`` with a ``resume_token``.
-        """
-        await self.source.close()

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Self, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from kb4_async.errors import ConfigurationError
-from kb4_async.events import Observer, RateStatus
+from kb4_async.events import Observer
 from kb4_async.options import ClientOptions, Limits, Retry, Timeout
 from kb4_async.protocol.address import DEFAULT_TENANT_URL, tenant_address
 from kb4_async.protocol.scim.answers import scim_dialect
 from kb4_async.protocol.scim.groups import MemberRemoval
+from kb4_async.runtime.client import Client
 from kb4_async.runtime.connection import Connection, find_secret
 from kb4_async.runtime.ledger import find_ledger
-from kb4_async.runtime.source import Source
 from kb4_async.scim.groups import GroupsNoun
 from kb4_async.scim.updating import UpdateMode
 from kb4_async.scim.users import UsersNoun
 
 if TYPE_CHECKING:
     import ssl as ssl_module
-    from types import TracebackType
 
     import aiohttp
 
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 SCIM_LIMITS = Limits.of("5/1s")
 
 
-class ScimClient:
+class ScimClient(Client):
     """Users and groups of one account through SCIM 2.0: the only way to write.
 
     Nothing is sent before the first use. The client belongs to the event loop of its first use;
@@ -85,12 +84,12 @@ class ScimClient:
         ledger: bool | str | os.PathLike[str] | None = None,
     ) -> None:
         url = tenant_url if tenant_url is not None else os.environ.get("KB4_TENANT_URL") or None
-        self.address = tenant_address(url)
-        self.default_address = url is None or self.address.base_url == DEFAULT_TENANT_URL
+        address = tenant_address(url)
+        self.default_address = address.base_url == DEFAULT_TENANT_URL
         secret = find_secret(token, "KB4_SCIM_TOKEN", what="SCIM token", argument="token")
         check_choice("update_mode", update_mode, get_args(UpdateMode))
         check_choice("member_removal", member_removal, get_args(MemberRemoval))
-        self.options = ClientOptions(
+        options = ClientOptions(
             limits=limits or SCIM_LIMITS,
             max_concurrency=max_concurrency,
             retry=retry or Retry(),
@@ -101,9 +100,9 @@ class ScimClient:
             secret, os.environ.get("KB4_API_KEY"), default_address=self.default_address
         )
         connection = Connection(
-            self.address,
+            address,
             secret,
-            self.options,
+            options,
             session,
             ssl,
             trust_env,
@@ -111,51 +110,14 @@ class ScimClient:
             find_ledger(ledger),
             self.dialect,
         )
-        self.source = Source(connection.open, max_concurrency)
+        super().__init__(connection)
         self.users = UsersNoun(self.source, update_mode)
         self.groups = GroupsNoun(self.source, self.users.directory, member_removal)
-
-    def __repr__(self) -> str:
-        state = " closed" if self.source.closed else ""
-        return f"<ScimClient {self.address.base_url}{state}>"
-
-    async def __aenter__(self) -> Self:
-        """Open the client in the running loop."""
-        self.source.check()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close the client."""
-        await self.close()
 
     async def service_provider_config(self) -> dict[str, Any]:
         """What the server says it can do (RFC 7643, 5); empty where it does not say. One request,
         once; nothing here needs it."""
         return await self.users.call(self.users.updater.provider_config)
-
-    def rate_status(self) -> RateStatus:
-        """How the token stands: what it is held to and why, what waits, and what was used today.
-
-        Sends nothing.
-
-        Raises:
-            ClientClosedError: The client was closed.
-            RuntimeError: It belongs to another event loop.
-        """
-        self.source.check()
-        return self.source.engine.limiter.status()
-
-    async def close(self) -> None:
-        """Cancel what is under way, wait for it and close the connections. May be called again.
-
-        A write that is cancelled in flight may have taken effect: run it again, which looks first.
-        """
-        await self.source.close()
 
 
 def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:

@@ -94,6 +94,7 @@ from kb4_async.scim.applying import OutcomeIterator
 from kb4_async.scim.client import ScimClient
 from kb4_async.scim.doctor import diagnose_scim
 from kb4_async.scim.files import load_plan, save_plan
+from kb4_async.scim.inputs import GroupSource, UserSource, read_groups, read_users
 from kb4_async.scim.listing import ScimIterator, ScimListing, Unreadable
 from kb4_async.scim.writer import ScimWriter
 from kb4_async.version import VERSION as __version__
@@ -135,6 +136,7 @@ __all__ = [
     "Gap",
     "Group",
     "GroupRiskScore",
+    "GroupSource",
     "HeldLimit",
     "IncompleteListingError",
     "KB4Error",
@@ -196,6 +198,7 @@ __all__ = [
     "Unreadable",
     "User",
     "UserRiskScore",
+    "UserSource",
     "Verification",
     "Window",
     "__version__",
@@ -204,5 +207,7 @@ __all__ = [
     "export_account",
     "load_plan",
     "plan_export",
+    "read_groups",
+    "read_users",
     "save_plan",
 ]

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from kb4_async import ConfigurationError, Limits, ReportingClient, diagnose
+from kb4_async.cli.doctoring import show
 from kb4_async.cli.running import (
     COMPLETE,
     BaseUrl,
@@ -225,17 +226,7 @@ def doctor(region: Region = None, base_url: BaseUrl = None, json: Json = False) 
     async def work() -> int:
         async with connect(region, base_url, Limits(), 1, note) as kb:
             found = await diagnose(kb)
-        if json:
-            checks = [
-                {"name": c.name, "state": c.state, "detail": c.detail, "advice": c.advice}
-                for c in found.checks
-            ]
-            print_bytes(to_json({"healthy": found.healthy, "checks": checks}))
-        else:
-            for check in found.checks:
-                advice = f"{'':<17} -> {check.advice}\n" if check.advice else ""
-                line = f"{check.state:<8} {check.name:<8} {check.detail}\n"
-                print_bytes((line + advice).encode())
+        show(found, json=json)
         return COMPLETE if found.error is None else exit_code(found.error)
 
     raise typer.Exit(run(work))

@@ -18,6 +18,7 @@ import typer
 
 from kb4_async import (
     AuthenticationError,
+    ChangeGuardError,
     CheckpointMismatchError,
     ConfigurationError,
     Event,
@@ -34,7 +35,7 @@ from kb4_async import (
 
 T = TypeVar("T")
 
-COMPLETE, DEFECT, USAGE, INCOMPLETE, CREDENTIALS, QUOTA = 0, 1, 2, 3, 4, 75
+COMPLETE, DEFECT, USAGE, INCOMPLETE, CREDENTIALS, GUARD, PENDING, QUOTA = 0, 1, 2, 3, 4, 5, 6, 75
 INTERRUPTED = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 Region = Annotated[
@@ -224,6 +225,8 @@ def exit_code(error: KB4Error) -> int:
         return USAGE
     if isinstance(error, AuthenticationError | PermissionDeniedError):
         return CREDENTIALS
+    if isinstance(error, ChangeGuardError):
+        return GUARD
     return QUOTA if isinstance(error, QuotaExhaustedError) else INCOMPLETE
 
 
@@ -258,6 +261,11 @@ def print_bytes(data: bytes) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         msg = f"The output cannot be written ({error.strerror}): mend it, then run again."
         raise SinkError(msg) from error
+
+
+def print_text(text: str) -> None:
+    """Write to stdout for people. What servers and files call their things moves no cursor."""
+    print_bytes("".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text).encode())
 
 
 def to_json(value: Any) -> bytes:  # noqa: ANN401  # JSON holds anything

@@ -66,7 +66,13 @@ def simulate(
         try:
             print("A simulated account is served until Ctrl-C. In another terminal:")
             print(f"  export KB4_BASE_URL={simulator.base_url} KB4_API_KEY={key}")
-            print("  kb4 export out", flush=True)
+            print("  kb4 export out")
+            print("And to write its users and groups through SCIM:")
+            print(
+                f"  export KB4_TENANT_URL={simulator.tenant_url} "
+                f"KB4_SCIM_TOKEN={simulator.scim_token}"
+            )
+            print("  kb4 scim doctor", flush=True)
             await asyncio.Event().wait()
         finally:
             await simulator.stop()

@@ -12,6 +12,25 @@ from kb4_async.protocol.scim.users import instant
 
 #: Below so many, per cents of users or memberships say nothing of creations and removals.
 FEW = 50
+#: Seconds by which two machines' clocks may differ.
+CLOCKS = 300.0
+
+EMPTY = (
+    "The desired state has no users at all, which is more likely an empty or broken source than "
+    "what is meant: mend the source."
+)
+
+CAPS = (
+    "max_deactivations",
+    "max_deactivation_percent",
+    "max_creations",
+    "max_creation_percent",
+    "max_blanked",
+    "max_blanked_percent",
+    "max_member_removals",
+    "max_member_removal_percent",
+    "max_age",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +40,10 @@ class ChangeGuard:
     Args:
         max_deactivations: Most users that are deactivated.
         max_deactivation_percent: The same, of the users active before.
-        max_creations: Most users that are created.
+        max_creations: Most users that are created or brought back.
         max_creation_percent: The same, of the users there before, where there are 50 or more.
+        max_blanked: Most users of whom a field that holds something is emptied.
+        max_blanked_percent: The same, of the users there before, where there are 50 or more.
         max_member_removals: Most memberships that end.
         max_member_removal_percent: The same, of the members that the wanted groups have, where
             there are 50 or more.
@@ -39,6 +60,8 @@ class ChangeGuard:
     max_deactivation_percent: float | None = 5.0
     max_creations: int | None = 500
     max_creation_percent: float | None = 20.0
+    max_blanked: int | None = 500
+    max_blanked_percent: float | None = 20.0
     max_member_removals: int | None = 500
     max_member_removal_percent: float | None = 20.0
     protected: Collection[str] = frozenset()
@@ -91,22 +114,29 @@ class ChangeGuard:
         gone = plan.count("deactivate_user")
         yield from capped(
             gone,
-            "users would be deactivated",
+            "users to deactivate",
             (self.max_deactivations, "max_deactivations"),
             (self.max_deactivation_percent, "max_deactivation_percent"),
             (plan.active_before, "active users"),
         )
         yield from capped(
-            plan.count("create_user"),
-            "users would be created",
+            plan.count("create_user", "reactivate_user"),
+            "users to create or reactivate",
             (self.max_creations, "max_creations"),
             (self.max_creation_percent, "max_creation_percent"),
+            (plan.users_before if plan.users_before >= FEW else 0, "users there"),
+        )
+        yield from capped(
+            plan.blanked,
+            "users with a field to empty",
+            (self.max_blanked, "max_blanked"),
+            (self.max_blanked_percent, "max_blanked_percent"),
             (plan.users_before if plan.users_before >= FEW else 0, "users there"),
         )
         before = plan.memberships_before
         yield from capped(
             plan.member_removals,
-            "members would be removed from groups",
+            "members to remove from groups",
             (self.max_member_removals, "max_member_removals"),
             (self.max_member_removal_percent, "max_member_removal_percent"),
             (before if before >= FEW else 0, "members there"),
@@ -117,10 +147,10 @@ class ChangeGuard:
         if plan.lookalikes and not self.allow_lookalikes:
             new, old = plan.lookalikes[0]
             yield (
-                f"{len(plan.lookalikes):,} users to be created look like users who are there under "
-                f"another name (the first: {new}, who may be {old}): change their userName with "
-                "'kb4 scim ensure users OLD --set userName=NEW' (users.update), or pass "
-                "--allow-lookalikes (allow_lookalikes=True)."
+                "users to create who look like one who is there under another name: "
+                f"{len(plan.lookalikes):,} (the first: {new}, who may be {old}). Change the "
+                "userName with 'kb4 scim ensure users OLD --set userName=NEW' (users.update), or "
+                "pass --allow-lookalikes (allow_lookalikes=True)."
             )
 
     def find_age(self, plan: ScimPlan, now: datetime) -> Iterator[str]:
@@ -139,25 +169,6 @@ class ChangeGuard:
             yield f"The plan was made in the future ({plan.created}): set the clock, or plan again."
 
 
-#: Seconds by which two machines' clocks may differ.
-CLOCKS = 300.0
-
-EMPTY = (
-    "The desired state has no users at all, which is more likely an empty or broken source than "
-    "what is meant: mend the source."
-)
-
-CAPS = (
-    "max_deactivations",
-    "max_deactivation_percent",
-    "max_creations",
-    "max_creation_percent",
-    "max_member_removals",
-    "max_member_removal_percent",
-    "max_age",
-)
-
-
 def capped(
     number: int,
     what: str,
@@ -169,20 +180,20 @@ def capped(
 
     Args:
         number: How many.
-        what: What would happen to them.
+        what: What they are.
         most: The cap by number, and its name.
         percent: The cap by per cent, and its name.
         whole: Of how many; 0 where a part says nothing.
     """
     cap, name = most
     if cap is not None and number > cap:
-        yield f"{number:,} {what}, and {cap:,} are allowed: look why, or raise {option(name)}."
+        yield f"{what}: {number:,}, and {cap:,} are allowed. Look why, or raise {option(name)}."
     part, name = percent
     of, people = whole
     if part is not None and of and number * 100 > part * of:
         yield (
-            f"{number:,} {what}, which is {number * 100 / of:.1f} % of {of:,} {people}, and "
-            f"{part:g} % are allowed: look why, or raise {option(name)}."
+            f"{what}: {number:,}, which is {number * 100 / of:.1f} % of {of:,} {people}, and "
+            f"{part:g} % are allowed. Look why, or raise {option(name)}."
         )
 
 

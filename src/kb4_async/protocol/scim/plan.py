@@ -157,6 +157,11 @@ class ScimPlan:
         return sum(step.operation in operations for step in self.steps)
 
     @property
+    def blanked(self) -> int:
+        """Users of whom a field that holds something would be emptied."""
+        return sum(any(each.after is None for each in step.changes) for step in self.steps)
+
+    @property
     def member_removals(self) -> int:
         """Memberships that would end."""
         return sum(len(step.remove) for step in self.steps)
@@ -181,13 +186,13 @@ class ScimPlan:
         """
         lines = [f"Plan of {self.created} for {self.tenant_url}:"]
         lines.append(
-            f"  {self.users_before:,} users are there, {self.active_before:,} of them active"
-            + ("" if self.desired_users is None else f"; {self.desired_users:,} are wanted")
+            f"  users there: {self.users_before:,}, active: {self.active_before:,}"
+            + ("" if self.desired_users is None else f", wanted: {self.desired_users:,}")
         )
         for operation, (what, sign) in KINDS.items():
             steps = [step for step in self.steps if step.operation == operation]
             if steps:
-                lines.append(f"  {len(steps):,} {what}:")
+                lines.append(f"  {what}: {len(steps):,}")
                 lines += [f"    {sign} {step}" for step in steps[:most]]
                 lines += and_more(len(steps) - most, 4)
         if not self.steps:
@@ -203,7 +208,7 @@ class ScimPlan:
         )
         for what, names in listed:
             if names:
-                lines.append(f"  {len(names):,} {what}:")
+                lines.append(f"  {what}: {len(names):,}")
                 lines += [f"    {name}" for name in names[:most]]
                 lines += and_more(len(names) - most, 4)
         lines += [f"  Note: {note}" for note in self.notes]

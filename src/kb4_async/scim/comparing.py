@@ -71,6 +71,8 @@ class Comparison:
         self.notes: list[str] = []
         #: Of groups: it says nothing of who is missing among the users.
         self.left_out: list[str] = []
+        #: Names of groups of which something was left out; None for a line of nobody knows which.
+        self.doubtful: set[str | None] = set()
         self.memberships = 0
 
     async def plan(self, users: Source | None, groups: Source | None) -> ScimPlan:
@@ -124,16 +126,18 @@ class Comparison:
                 place += 1
                 if isinstance(item, Rejected):
                     self.left_out.append(str(item))
+                    self.doubtful.add(item.name)
                     continue
                 try:
                     group = DesiredGroup.of(item)
                 except ConfigurationError as error:
                     self.left_out.append(f"group {place}: {error}")
+                    self.doubtful.add(None)
                     continue
                 if group.display_name in self.groups:
-                    self.left_out.append(
-                        f"group {place} ({group.display_name}): it was named before"
-                    )
+                    name = group.display_name
+                    self.left_out.append(f"group {place} ({name}): it was named before")
+                    self.doubtful.add(name)
                 else:
                     self.groups[group.display_name] = group
 
@@ -173,7 +177,12 @@ class Comparison:
             full = await self.scim.groups.get(group.id) if group.members is UNSET else group
             members = () if full.members is UNSET else full.members
             self.memberships += len(members)
-        step, nobody = self.planner.member_step(wanted, group.id if group else None, members)
+        step, nobody = self.planner.member_step(
+            wanted,
+            group.id if group else None,
+            members,
+            doubtful=not self.doubtful.isdisjoint({None, wanted.display_name}),
+        )
         if step is not None:
             self.steps.append(step)
         self.left_out += [

@@ -171,15 +171,21 @@ def table(
             yield ()
             continue
         if len(cells) >= widths.stop and any(cells[widths.stop - 1 :]):
-            why = "quote a value that holds the delimiter"
-            yield [made.torn(place, cells, f"it has {len(cells)} cells for {width} columns: {why}")]
+            why = f"{counts(cells, width)}: quote a value that holds the delimiter"
+            yield [made.torn(place, cells, why)]
         elif text.cut:  # known with the last line
             yield [made.torn(place, cells, WITHIN)]
         elif len(cells) < width:
-            why = "the line is cut off, or lacks delimiters"
-            yield [made.torn(place, cells, f"it has {len(cells)} cells for {width} columns: {why}")]
+            why = f"{counts(cells, width)}: the line is cut off, or lacks delimiters"
+            yield [made.torn(place, cells, why)]
         else:
             yield made.row(place, cells[:width])
+
+
+def counts(cells: Sequence[str], width: int) -> str:
+    """How many cells there are, and how many there should be."""
+    cell, column = ("cell" if len(cells) == 1 else "cells"), ("column" if width == 1 else "columns")
+    return f"it has {len(cells)} {cell} for {width} {column}"
 
 
 def broken(feed: Feed, delimiter: str, error: str, width: int) -> str:

@@ -159,9 +159,12 @@ def words_of(names: Mapping[str, str], synonyms: Mapping[str, Sequence[str]]) ->
 
 
 USER_NAMES = {normal(name): each.field for each in USER_ATTRIBUTES for name in names_of(each)}
+#: Directories call the user's own name so, which at KnowBe4 would become the manager's: only who
+#: says so in ``columns`` has it written.
+MISLEADING = frozenset({"displayname"})
 USERS = Vocabulary(
     USER_NAMES,
-    words_of(USER_NAMES, SYNONYMS),
+    {word: name for word, name in words_of(USER_NAMES, SYNONYMS).items() if word not in MISLEADING},
     needed=("user_name",),
     instead=(("user_name", EMAIL.field),),
 )
@@ -229,7 +232,7 @@ class Columns:
         if name in self.fields:
             msg = (
                 f"the columns {self.fields[name][1]!r} and {header!r} are both {name}: say "
-                f"columns={{{header!r}: None}} to ignore one."
+                f"columns={{{header!r}: None}} (--column {header!r}=) to ignore one."
             )
             raise ConfigurationError(msg)
         self.fields[name] = (place, header)
@@ -276,7 +279,7 @@ def check_needed(found: Columns, headers: Sequence[str], vocabulary: Vocabulary)
         first = "; the first line must name the columns" if any(map(is_address, headers)) else ""
         msg = (
             f"no column is {name}: the headers are {shown}{first}; say which one it is with "
-            f"columns={{header: {name!r}}}."
+            f"columns={{header: {name!r}}} (--column HEADER={name})."
         )
         raise ConfigurationError(msg)
 

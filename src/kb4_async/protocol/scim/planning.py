@@ -215,7 +215,12 @@ class Planner:
             )
 
     def member_step(
-        self, group: DesiredGroup, group_id: str | None, members: Collection[str]
+        self,
+        group: DesiredGroup,
+        group_id: str | None,
+        members: Collection[str],
+        *,
+        doubtful: bool = False,
     ) -> tuple[PlannedChange | None, list[str]]:
         """What has to be written of a group's members.
 
@@ -223,6 +228,8 @@ class Planner:
             group: As wanted.
             group_id: Its id; None where it is to be created.
             members: Ids of its members.
+            doubtful: Something of it was left out, so that whoever is missing may be wanted. The
+                same holds where a wanted member is nobody's: then none is removed.
 
         Returns:
             The step, None for nothing; and names of wanted members that are nobody's.
@@ -243,6 +250,8 @@ class Planner:
             else:
                 nobody.append(name)
         remove = [PlannedMember(self.names.get(m, m), m) for m in members if m not in ids]
+        if doubtful or nobody:
+            remove = []
         if not add and not remove:
             return None, nobody
         step = PlannedChange(

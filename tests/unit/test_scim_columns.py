@@ -9,8 +9,8 @@ from kb4_async.errors import ConfigurationError
 from kb4_async.protocol.scim.columns import (
     FLAGS,
     GROUP_SYNONYMS,
-    MISLEADING,
     GROUPS,
+    MISLEADING,
     SYNONYMS,
     USER_NAMES,
     USERS,

@@ -251,7 +251,8 @@ def excerpt(body: bytes, hide: str = "") -> str:
     # The whole body is looked at, so that no credential is cut in two and left in part.
     text = body.decode("utf-8", "replace")
     if hide:
-        text = text.replace(hide, "***")
+        # JSON may write a slash as \/, and some servers do.
+        text = text.replace(hide, "***").replace(hide.replace("/", "\\/"), "***")
         cut = next((n for n in range(len(hide) - 1, 3, -1) if text.endswith(hide[:n])), 0)
         text = text[: len(text) - cut]
     text = text[: EXCERPT * 8]

@@ -91,17 +91,24 @@ def read_list(body: bytes) -> ListAnswer:
     resources, total = value.get("Resources"), value.get("totalResults")
     if resources is None and total is None:
         raise codec.unreadable("it has neither Resources nor totalResults, so is no list", body)
-    if isinstance(total, str) and total.isascii() and total.isdigit():
+    if not isinstance(resources, list | None):
+        raise codec.unreadable("its Resources are no list", body)
+    if isinstance(total, str) and total.isascii() and total.isdigit() and len(total) < 20:
         total = int(total)
     known = isinstance(total, int) and not isinstance(total, bool) and total >= 0
-    found = resources if isinstance(resources, list) else []
+    found = resources or []
     return ListAnswer(
         total if known else None, tuple(each if isinstance(each, dict) else {} for each in found)
     )
 
 
-def read_error(body: bytes) -> tuple[str | None, str | None]:
-    """``scimType`` and ``detail`` of an error, where it has them (RFC 7644, 3.12)."""
+def read_error(body: bytes, hide: str = "") -> tuple[str | None, str | None]:
+    """``scimType`` and ``detail`` of an error, where it has them (RFC 7644, 3.12).
+
+    Args:
+        body: The answer's body.
+        hide: The token, which JSON can spell in ways that a search of the body does not find.
+    """
     try:
         value = codec.decode(body)
     except (ValueError, RecursionError):
@@ -110,20 +117,27 @@ def read_error(body: bytes) -> tuple[str | None, str | None]:
         return None, None
     named = {str(name).lower(): each for name, each in value.items()}
     kind, detail = named.get("scimtype"), named.get("detail") or named.get("message")
-    return (
-        kind if isinstance(kind, str) and kind else None,
-        " ".join(detail.split())[:500] if isinstance(detail, str) and detail else None,
-    )
+    return one_line(kind, hide, 100), one_line(detail, hide, 500)
 
 
-def refuse(refusal: Refusal, hint: str = "") -> APIError:
+def one_line(text: object, hide: str, length: int) -> str | None:
+    """A server's text as one printable line without the token; None where there is none."""
+    if not isinstance(text, str):
+        return None
+    text = text.replace(hide, "***") if hide else text
+    line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
+    return line[:length] or None
+
+
+def refuse(refusal: Refusal, hint: str = "", hide: str = "") -> APIError:
     """Make the typed error of a SCIM answer that says no; its message says what to do next.
 
     Args:
         refusal: The answer.
         hint: What is known of token and address, for 401, 403 and 404.
+        hide: The token.
     """
-    scim_type, detail = read_error(refusal.body)
+    scim_type, detail = read_error(refusal.body, hide)
     kind, what = explain(refusal, scim_type, hint)
     words = detail or refusal.excerpt
     said = f" The server said: {words}" if words else ""
@@ -192,7 +206,7 @@ def scim_dialect(secret: Secret, reporting_key: str | None, *, default_address: 
     return Dialect(
         "application/scim+json, application/json",
         "application/scim+json",
-        lambda refusal: refuse(refusal, hint),
+        lambda refusal: refuse(refusal, hint, secret.text),
         "kb4 scim doctor",
     )
 

@@ -7,7 +7,14 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from kb4_async.protocol.scim.documents import base, finish, jsonable, lay
+from kb4_async.protocol.scim.documents import (
+    base,
+    finish,
+    has_more,
+    jsonable,
+    lay,
+    with_entry,
+)
 from kb4_async.protocol.scim.marks import UNSET
 from kb4_async.protocol.scim.schema import (
     ACTIVE,
@@ -19,9 +26,10 @@ from kb4_async.protocol.scim.schema import (
     USER_NAME,
     Attribute,
     entries,
+    meant,
     pick,
 )
-from kb4_async.protocol.scim.users import ENTRIES, ScimUser, instant
+from kb4_async.protocol.scim.users import ENTRIES, INNER, ScimUser, instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +82,9 @@ def differences(
     found: list[Change] = []
     for field, value in wanted.named.items():
         attribute = BY_FIELD[field]
-        before, after = jsonable_or_none(getattr(current, field)), jsonable(value)
-        if field in ignore or same(attribute, before, after or None if after == "" else after):
+        before, after = jsonable_or_none(getattr(current, field)), jsonable(value, attribute.kind)
+        after = None if after == "" else after
+        if field in ignore or same(attribute, before, after):
             continue
         if attribute is EMAIL and hidden_email and before is None:
             continue
@@ -93,8 +102,8 @@ def jsonable_or_none(value: object) -> Any:  # noqa: ANN401
 
 def same(attribute: Attribute, before: object, after: object) -> bool:
     """Whether two values of an attribute say the same."""
-    if before is None or after is None:
-        return before is after
+    if before in {None, ""} or after in {None, ""}:
+        return (before or None) is (after or None)
     if attribute.kind == "moment":
         return instant(before) == instant(after)
     if attribute in {USER_NAME, EMAIL}:
@@ -125,6 +134,10 @@ def value_of(user: ScimUser, attribute: str) -> Any:  # noqa: ANN401
 def extra_differences(served: Mapping[str, Any], name: str, wanted: object) -> Iterator[Change]:
     """The differences of an attribute that has no field."""
     before = served.get(name)
+    if wanted is None and name.startswith("urn:"):
+        # What has a field is cleared by it.
+        inside = before if isinstance(before, Mapping) else {}
+        wanted = {key: None for key in inside if key not in INNER.get(name, ())}
     if isinstance(wanted, Mapping) and (name.startswith("urn:") or name == "name"):
         inside = before if isinstance(before, Mapping) else {}
         joint = ":" if name.startswith("urn:") else "."
@@ -178,13 +191,18 @@ def replacement(current: ScimUser, changes: Collection[Change]) -> dict[str, Any
     """The body of a PUT: everything that was served, with the changes laid over it."""
     body = base(current.served or {})
     names = {change.attribute for change in changes}
-    for change in changes:
+    for change in wholes_first(changes):
         put(body, change.attribute, deepcopy(change.after))
     if names & {"name.givenName", "name.familyName"} and "name.formatted" not in names:
         body["name"].pop("formatted", None)  # made of the parts, and now out of date
     if USER_NAME.name in names and EMAIL.name not in names:
         follow_name(body, current)
     return finish(body)
+
+
+def wholes_first(changes: Collection[Change]) -> list[Change]:
+    """Changes in the order of writing: whole attributes before what is laid into them."""
+    return sorted(changes, key=lambda each: each.attribute.lower() in BY_NAME)
 
 
 def put(body: dict[str, Any], name: str, value: Any) -> None:  # noqa: ANN401
@@ -195,7 +213,8 @@ def put(body: dict[str, Any], name: str, value: Any) -> None:  # noqa: ANN401
         return
     outer, inner = place_of(name)
     if outer:
-        body[outer] = {**(body.get(outer) or {}), inner: value}
+        inside = body.get(outer)
+        body[outer] = {**(inside if isinstance(inside, dict) else {}), inner: value}
     else:
         body[inner] = value
 
@@ -231,11 +250,16 @@ def active_patch(active: bool) -> dict[str, Any]:  # noqa: FBT001  # it is the v
 
 def update_patch(current: ScimUser, changes: Collection[Change]) -> dict[str, Any]:
     """The PATCH of an update, one operation an attribute."""
-    return patch([operation(current, change) for change in changes])
+    now = base(current.served or {})
+    operations = []
+    for change in wholes_first(changes):
+        operations.append(operation(now, change))
+        put(now, change.attribute, deepcopy(change.after))
+    return patch(operations)
 
 
-def operation(current: ScimUser, change: Change) -> dict[str, Any]:
-    """One operation of a PATCH."""
+def operation(now: Mapping[str, Any], change: Change) -> dict[str, Any]:
+    """One operation of a PATCH, on a user as those before it left it."""
     attribute = BY_NAME.get(change.attribute.lower())
     path, value = change.attribute, change.after
     if attribute is None:
@@ -243,17 +267,25 @@ def operation(current: ScimUser, change: Change) -> dict[str, Any]:
     if attribute.parent == "manager":
         path = f"{attribute.block}:manager"
         value = None if value is None else {"value": value}
-    if value is None:
-        return {"op": "remove", "path": path}
     if attribute.entry:
-        served = current.served or {}
-        entry = pick(entries(served.get(attribute.parent)), attribute)
-        if entry is None:
-            first = with_new(attribute, value)
-            return {"op": "add", "path": attribute.parent, "value": [first]}
-        kind = str(entry.get("type", "")) or attribute.entry
-        path = f'{attribute.parent}[type eq "{kind}"].{attribute.leaf}'
-    return write(path, value)
+        return entry_operation(now.get(attribute.parent), attribute, value)
+    return {"op": "remove", "path": path} if value is None else write(path, value)
+
+
+def entry_operation(served: object, attribute: Attribute, value: object) -> dict[str, Any]:
+    """The operation on one entry of a multi-valued attribute."""
+    able = meant(entries(served), attribute)
+    if value is not None and not able:
+        return {"op": "add", "path": attribute.parent, "value": [with_new(attribute, value)]}
+    typed = all(each.get("type") for each in able)
+    if value is None and typed:
+        more = any(has_more(each, attribute) for each in able)
+        path = attribute.name if more else attribute.name.rpartition(".")[0]
+        return {"op": "remove", "path": path}
+    if typed and len(able) == 1:
+        return write(attribute.name, value)
+    # No filter by type selects the one that is meant, and nothing else.
+    return write(attribute.parent, with_entry(deepcopy(served), attribute, value))
 
 
 def with_new(attribute: Attribute, value: object) -> dict[str, Any]:

@@ -15,7 +15,9 @@ from kb4_async.protocol.scim.schema import (
     ENTERPRISE,
     READ_ONLY,
     Attribute,
+    Kind,
     entries,
+    meant,
     pick,
 )
 from kb4_async.protocol.scim.users import ScimUser, instant
@@ -27,16 +29,18 @@ def document(user: ScimUser) -> dict[str, Any]:
     for name, value in user.extra.items():
         spread(body, name, value)
     for field, value in user.named.items():
-        lay(body, BY_FIELD[field], jsonable(value))
+        attribute = BY_FIELD[field]
+        lay(body, attribute, jsonable(value, attribute.kind))
     return finish(body)
 
 
 def base(served: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of what was served, without what only the server sets."""
     body = {name: deepcopy(value) for name, value in served.items() if name not in READ_ONLY}
-    manager = (body.get(ENTERPRISE) or {}).get("manager")
+    block = body.get(ENTERPRISE)
+    manager = block.get("manager") if isinstance(block, dict) else None
     if isinstance(manager, dict):
-        body[ENTERPRISE]["manager"] = {"value": manager.get("value")}
+        manager.pop("displayName", None)  # only the server sets it (RFC 7643, 4.3)
     return body
 
 
@@ -69,11 +73,12 @@ def lay(body: dict[str, Any], attribute: Attribute, value: Any) -> None:  # noqa
     if attribute.block:
         outer = inner_of(body, attribute.block)
     if attribute.entry:
-        outer[attribute.parent] = with_entry(entries(outer.get(attribute.parent)), attribute, value)
+        outer[attribute.parent] = with_entry(outer.get(attribute.parent), attribute, value)
     elif not attribute.parent:
         outer[attribute.leaf] = value
-    elif attribute.parent == "manager" and value is None:
-        outer["manager"] = None
+    elif attribute.parent == "manager":
+        # As a whole: a reference beside the value would be the old one's.
+        outer["manager"] = None if value is None else {"value": value}
     else:
         inner_of(outer, attribute.parent)[attribute.leaf] = value
 
@@ -86,29 +91,42 @@ def inner_of(outer: dict[str, Any], name: str) -> dict[str, Any]:
     return inner
 
 
-def with_entry(
-    found: list[dict[str, Any]],
-    attribute: Attribute,
-    value: Any,  # noqa: ANN401
-) -> list[dict[str, Any]]:
-    """The entries of a multi-valued attribute with one of them set, or left out."""
-    entry = pick(found, attribute)
+#: What an entry may say of its value, and is nothing without it.
+LABELS = frozenset({"type", "primary", "display"})
+
+
+def with_entry(served: Any, attribute: Attribute, value: Any) -> list[Any]:  # noqa: ANN401
+    """The values of a multi-valued attribute with one of them set. To clear it is to clear all that
+    the attribute can mean; of an address the parts stay that are not named."""
+    found = [
+        each for each in (served if isinstance(served, list) else [served]) if each is not None
+    ]
     if value is None:
-        return [each for each in found if each is not entry]
+        gone = meant(entries(found), attribute)
+        for each in gone:
+            each[attribute.leaf] = None
+        return [each for each in found if each not in gone or has_more(each, attribute)]
+    entry = pick(entries(found), attribute)
     if entry is None:
         entry = {"type": attribute.entry}
         if attribute is EMAIL:
-            entry["primary"] = not any(each.get("primary") is True for each in found)
+            entry["primary"] = not any(each.get("primary") is True for each in entries(found))
         found = [*found, entry]
     entry[attribute.leaf] = value
     return found
 
 
-def jsonable(value: Any) -> Any:  # noqa: ANN401
-    """A field's value as JSON has it; None for ``CLEAR``."""
+def has_more(entry: Mapping[str, Any], attribute: Attribute) -> bool:
+    """Whether an entry says something besides the attribute's value."""
+    return bool(entry.keys() - LABELS - {attribute.leaf})
+
+
+def jsonable(value: Any, kind: Kind = "text") -> Any:  # noqa: ANN401
+    """A field's value as JSON has it; None for ``CLEAR``. Times are sent as RFC 7643 has them,
+    whatever form of ISO 8601 they were given in."""
     if value is CLEAR:
         return None
-    if isinstance(value, datetime):
+    if isinstance(value, datetime) or (kind == "moment" and isinstance(value, str)):
         moment = instant(value)
         return None if moment is None else moment.isoformat().replace("+00:00", "Z")
     return value

@@ -65,6 +65,9 @@ class DesiredGroup:
         if not isinstance(self.display_name, str) or not self.display_name.strip():
             msg = f"A group needs a displayName that is text, not {self.display_name!r}."
             raise ConfigurationError(msg)
+        if self.external_id is not UNSET and not isinstance(self.external_id, str):
+            msg = f"external_id of {self.display_name!r} is text, not {self.external_id!r}."
+            raise ConfigurationError(msg)
         if self.members is UNSET:
             return
         if isinstance(self.members, str) or not isinstance(self.members, Sequence):
@@ -88,7 +91,7 @@ class DesiredGroup:
         if not isinstance(given, Mapping):
             msg = f"A group is a DesiredGroup or a mapping, not {type(given).__name__}."
             raise ConfigurationError(msg)
-        named = canonical(given)
+        named = canonical({str(name): value for name, value in given.items()})
         members = named.get("members", UNSET)
         unknown = set(named) - {"displayName", "display_name", "members", "externalId", "schemas"}
         if unknown:
@@ -129,7 +132,11 @@ def member_ids(members: Any) -> tuple[str, ...]:  # noqa: ANN401  # JSON holds a
     """Ids of members, each once: one recorded server stores a member twice when asked twice."""
     values = (each.get("value") for each in entries(members))
     # True is an int, and no id.
-    found = (str(each) for each in values if isinstance(each, str | int) and each not in {True, ""})
+    found = (
+        str(each)
+        for each in values
+        if isinstance(each, str | int) and not isinstance(each, bool) and each != ""
+    )
     return tuple(dict.fromkeys(found))
 
 

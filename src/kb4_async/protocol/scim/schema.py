@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 CORE_USER = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -22,7 +23,7 @@ READ_ONLY = frozenset({"schemas", "id", "meta", "groups"})
 Kind = Literal["text", "flag", "moment"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Attribute:
     """One attribute of a user, and where it lies in the resource.
 
@@ -42,14 +43,14 @@ class Attribute:
     block: str = ""
     kind: Kind = "text"
 
-    @property
+    @cached_property
     def name(self) -> str:
         """As SCIM spells it in a path: ``name.givenName``, ``urn:...:User:department``."""
         inner = f'{self.parent}[type eq "{self.entry}"]' if self.entry else self.parent
         inner = f"{inner}.{self.leaf}" if inner else self.leaf
         return f"{self.block}:{inner}" if self.block else inner
 
-    @property
+    @cached_property
     def root(self) -> tuple[str, str]:
         """Block and outermost name."""
         return self.block, self.parent or self.leaf
@@ -127,21 +128,26 @@ CONTAINERS = frozenset(
 )
 
 
-def canonical(resource: Mapping[str, Any]) -> dict[str, Any]:
-    """A resource with the names SCIM knows in their canonical spelling; others stay as they are."""
+def canonical(resource: Mapping[str, Any], depth: int = 3) -> dict[str, Any]:
+    """A resource with the names SCIM knows in their canonical spelling; others stay as they are.
+
+    Args:
+        resource: As sent.
+        depth: Containers within containers that are looked into; SCIM has two.
+    """
     found: dict[str, Any] = {}
     for sent, value in resource.items():
         name = SPELLINGS.get(sent.lower(), sent)
-        found[name] = spelled(value) if name in CONTAINERS else value
+        found[name] = spelled(value, depth - 1) if depth and name in CONTAINERS else value
     return found
 
 
-def spelled(value: Any) -> Any:  # noqa: ANN401  # JSON holds anything
+def spelled(value: Any, depth: int) -> Any:  # noqa: ANN401  # JSON holds anything
     """The inside of a container, in canonical spelling."""
     if isinstance(value, dict):
-        return canonical(value)
+        return canonical(value, depth)
     if isinstance(value, list):
-        return [canonical(each) if isinstance(each, dict) else each for each in value]
+        return [canonical(each, depth) if isinstance(each, dict) else each for each in value]
     return value
 
 
@@ -170,11 +176,16 @@ def entries(value: Any) -> list[dict[str, Any]]:  # noqa: ANN401
 
 
 def pick(found: list[dict[str, Any]], attribute: Attribute) -> dict[str, Any] | None:
-    """The entry that an attribute means. Of addresses for mail the first serves as well."""
-    wanted = attribute.entry
-    for each in found:
-        if str(each.get("type", "")).lower() == wanted:
-            return each
-    if attribute is not EMAIL or not found:
-        return None
-    return next((each for each in found if each.get("primary") is True), found[0])
+    """The entry that an attribute means, which is the first of those it can mean; of addresses for
+    mail without a type it is the primary one."""
+    able = meant(found, attribute)
+    typed = (each for each in able if each.get("type"))
+    primary = (each for each in able if each.get("primary") is True)
+    return next(typed, None) or next(primary, None) or next(iter(able), None)
+
+
+def meant(found: list[dict[str, Any]], attribute: Attribute) -> list[dict[str, Any]]:
+    """The entries that an attribute can mean: those of its type. An address for mail needs none;
+    one of another type, say home, is another address."""
+    wanted = {attribute.entry, ""} if attribute is EMAIL else {attribute.entry}
+    return [each for each in found if str(each.get("type") or "").lower() in wanted]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -13,6 +13,7 @@ from kb4_async.protocol.scim.schema import (
     BY_FIELD,
     BY_LAST,
     BY_NAME,
+    ENTERPRISE,
     READ_ONLY,
     USER_ATTRIBUTES,
     Attribute,
@@ -123,8 +124,13 @@ class ScimUser:
         """Refuse what no server should be sent."""
         for attribute in USER_ATTRIBUTES:
             value = getattr(self, attribute.field)
-            if value is not UNSET:
+            if value is not UNSET or attribute.field == "user_name":
                 check_value(attribute, value)
+        if self.id is not None and not isinstance(self.id, str):
+            msg = f"id is text, not {type(self.id).__name__} ({self.id!r})."
+            raise ConfigurationError(msg)
+        if self.extra != {}:
+            check_extra(self.extra)
 
     def __repr__(self) -> str:
         named = {each: getattr(self, each) for each in SHOWN}
@@ -165,6 +171,9 @@ class ScimUser:
         if not isinstance(given, Mapping):
             msg = f"A user is a ScimUser or a mapping, not {type(given).__name__}."
             raise ConfigurationError(msg)
+        if not all(isinstance(name, str) for name in given):
+            msg = "The names of a user's attributes are text."
+            raise ConfigurationError(msg)
         if "user_name" in given:
             return cls.of_fields(given)
         return cls.of_resource(canonical(given))
@@ -185,8 +194,9 @@ class ScimUser:
     @classmethod
     def of_resource(cls, resource: Mapping[str, Any]) -> Self:
         """Take a SCIM resource of canonical spelling as what is wanted."""
+        check_shapes(resource)
         named: dict[str, Any] = {}
-        for attribute in USER_ATTRIBUTES:
+        for attribute in attributes_in(resource):
             value = find(resource, attribute)
             if value is not None:
                 named[attribute.field] = value
@@ -202,13 +212,23 @@ SHOWN = tuple(each.name for each in fields(ScimUser) if each.name != "served")
 FIELDS = frozenset(SHOWN)
 
 
+def attributes_in(resource: Mapping[str, Any]) -> Iterator[Attribute]:
+    """The attributes that a resource of canonical spelling may hold."""
+    for attribute in USER_ATTRIBUTES:
+        block, root = attribute.root
+        if (block or root) in resource:
+            yield attribute
+
+
 def says_null(resource: Mapping[str, Any], attribute: Attribute) -> bool:
     """Whether a resource names the attribute, or what it lies in, as null."""
     outer: Any = resource
     if attribute.block:
         if attribute.block not in outer:
             return False
-        outer = outer[attribute.block] or {attribute.root[1]: None}
+        outer = outer[attribute.block]
+        if outer is None:
+            return True
     if attribute.root[1] not in outer:
         return False
     inner = outer[attribute.root[1]]
@@ -231,20 +251,61 @@ def check_value(attribute: Attribute, value: object) -> None:
             return
         msg = f"{name} is True or False, not {value!r}."
         raise ConfigurationError(msg)
-    if attribute.kind == "moment" and isinstance(value, datetime):
-        return
+    if attribute.kind == "moment" and isinstance(value, str | datetime):
+        if instant(value) is not None:
+            return
+        msg = f"{name} is a time like 2026-11-24T08:00:00Z, not {value!r}."
+        raise ConfigurationError(msg)
     if not isinstance(value, str):
         msg = f"{name} is text, not {type(value).__name__} ({value!r})."
         raise ConfigurationError(msg)
     if name == "user_name" and not value.strip():
         msg = "A user needs a userName that is not empty: KnowBe4 makes it the e-mail address."
         raise ConfigurationError(msg)
-    if attribute.kind == "moment" and instant(value) is None:
-        msg = f"{name} is a time like 2026-11-24T08:00:00Z, not {value!r}."
-        raise ConfigurationError(msg)
     if not value.isascii() and any("\ud800" <= sign <= "\udfff" for sign in value):
         msg = f"{name} holds half of a character ({value!r}), which no JSON can carry."
         raise ConfigurationError(msg)
+
+
+def check_extra(extra: object) -> None:
+    """Refuse attributes without a field that no resource can have.
+
+    Raises:
+        ConfigurationError: The message names the attribute.
+    """
+    if not isinstance(extra, Mapping):
+        msg = f"extra is a mapping of SCIM attributes, not {extra!r}."
+        raise ConfigurationError(msg)
+    for name, value in extra.items():
+        if not isinstance(name, str):
+            msg = f"extra has names that are text, not {name!r}."
+            raise ConfigurationError(msg)
+        if name.lower() in READ_ONLY:
+            msg = f"extra holds {name!r}, which only the server sets."
+            raise ConfigurationError(msg)
+        if name.startswith("urn:") and not isinstance(value, Mapping | None):
+            msg = f"extra holds {name!r}, which is an extension: a mapping, not {value!r}."
+            raise ConfigurationError(msg)
+
+
+def check_shapes(resource: Mapping[str, Any]) -> None:
+    """Refuse what has an attribute's name and not its shape: it would be lost without a word.
+
+    Raises:
+        ConfigurationError: The message names the attribute.
+    """
+    for name, value in resource.items():
+        if name in INNER and not isinstance(value, dict | None):
+            msg = f"{name} is an object, not {value!r}."
+            raise ConfigurationError(msg)
+        if name == ENTERPRISE and not isinstance((value or {}).get("manager"), dict | str | None):
+            msg = f"manager is text, or an object, not {value['manager']!r}."
+            raise ConfigurationError(msg)
+        if name in ENTRIES and value is not None:
+            found = value if isinstance(value, list) else [value]
+            if not all(isinstance(each, dict) for each in found):
+                msg = f"{name} is a list of objects, not {value!r}."
+                raise ConfigurationError(msg)
 
 
 def instant(value: object) -> datetime | None:
@@ -256,7 +317,10 @@ def instant(value: object) -> datetime | None:
             return None
     if not isinstance(value, datetime):
         return None
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    try:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError:  # in UTC it would lie before the year 1, or behind 9999
+        return None
 
 
 def parse_user(resource: Mapping[str, Any], *, keep: bool = True) -> ScimUser:
@@ -278,7 +342,7 @@ def parse_user(resource: Mapping[str, Any], *, keep: bool = True) -> ScimUser:
     if not isinstance(name, str) or not name.strip():
         raise ValueError("it has no userName")
     found: dict[str, Any] = {}
-    for attribute in USER_ATTRIBUTES:
+    for attribute in attributes_in(served):
         value = plain(attribute, find(served, attribute))
         if value is not UNSET:
             found[attribute.field] = value
@@ -291,14 +355,14 @@ def plain(attribute: Attribute, value: object) -> str | bool | Mark:
         if isinstance(value, str):
             return {"true": True, "false": False}.get(value.strip().lower(), UNSET)
         return value if isinstance(value, bool) else UNSET
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = str(value)
     if isinstance(value, str):
         text = value.encode("utf-8", "replace").decode() if not value.isascii() else value
         # RFC 7643, 2.5: empty and absent are one state.
         if attribute.kind == "moment" and instant(text) is None:
             return UNSET
         return text or UNSET
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
     return UNSET
 
 

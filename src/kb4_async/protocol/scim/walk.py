@@ -15,6 +15,9 @@ COUNT = 100
 #: Times a list is walked whose number of resources does not fit what came.
 PASSES = 3
 
+#: Pages one after another of which nothing can be read: behind so many nothing is expected.
+BLIND = 10
+
 State = Literal["asking", "complete", "never_quiet", "no_proof"]
 
 
@@ -31,6 +34,10 @@ class Walk:
         seen: Ids of this pass.
         passed: Passes that ended.
         total: What the server says there are.
+        moved: The server's number changed in this pass: what was deleted pushed others to a page
+            that was read already.
+        echoes: The server's number was that of the page, all along this pass.
+        blind: Pages without anything that can be read, one after another, so far.
     """
 
     count: int = COUNT
@@ -40,6 +47,9 @@ class Walk:
     seen: set[str] = field(default_factory=set)
     passed: int = 0
     total: int | None = None
+    moved: bool = False
+    echoes: bool = True
+    blind: int = 0
 
     def take(self, ids: Sequence[str], total: int | None) -> list[int]:
         """Take a page.
@@ -51,21 +61,33 @@ class Walk:
         Returns:
             Places, in the page, of the resources not delivered before.
         """
-        self.total = total if total is not None else self.total
-        fresh = [
-            place
-            for place, each in enumerate(ids)
-            if (each not in self.known if each else self.passed == 0)
-        ]
-        # An empty page, or the first one again behind the last, is the end.
-        ended = all(each in self.seen or not each for each in ids)
-        # What cannot be read counts as seen: the server counts it too.
-        self.seen.update(each or f"unreadable {self.start + n}" for n, each in enumerate(ids))
-        self.known.update(each for each in ids if each)
+        if total is not None:
+            self.moved = self.moved or (self.start > 1 and self.total not in {None, total})
+            self.echoes = self.echoes and total == len(ids)
+            self.total = total
+        ended = self.over(ids)
+        fresh: list[int] = []
+        for place, each in enumerate(ids):
+            if each not in self.known if each else self.passed == 0 and not ended:
+                fresh.append(place)
+                self.known.update({each} - {""})
+        if not ended:
+            # What cannot be read counts as seen: the server counts it too.
+            self.seen.update(each or f"unreadable {self.start + n}" for n, each in enumerate(ids))
         self.start += len(ids)
         if ended or self.counted(len(ids)):
             self.end_pass()
         return fresh
+
+    def over(self, ids: Sequence[str]) -> bool:
+        """Whether a page says that there is nothing more: it is empty, or the first one again."""
+        readable = [each for each in ids if each]
+        if readable or not ids:
+            self.blind = 0
+            return all(each in self.seen for each in readable)
+        # Of resources that cannot be read nobody knows whether they were there before.
+        self.blind += 1
+        return self.blind > BLIND or (self.total is not None and len(self.seen) >= self.total)
 
     def counted(self, rows: int) -> bool:
         """Whether the server's number proves the end. Behind a full page it is looked at what
@@ -75,12 +97,16 @@ class Walk:
     def end_pass(self) -> None:
         """Nothing more comes: is that all?"""
         self.passed += 1
-        if self.total is None or len(self.seen) == self.total or self.lied():
+        moved = self.moved and not self.echoes
+        fits = self.total is None or len(self.seen) == self.total or self.lied()
+        if fits and not moved and self.blind <= BLIND:
             self.state = "complete"
         elif self.passed == PASSES:
-            self.state = "never_quiet" if len(self.seen) > self.total else "no_proof"
+            more = self.total is not None and len(self.seen) > self.total
+            self.state = "never_quiet" if moved or more else "no_proof"
         else:
             self.start, self.seen = 1, set()
+            self.moved, self.echoes, self.blind = False, True, 0
 
     def lied(self) -> bool:
         """Whether ``totalResults`` is a page's: then the empty page behind is the proof."""

@@ -129,10 +129,10 @@ class Text:
         if self.given:
             return f"{what}: give the encoding that the file is in."
         if isinstance(error, UnicodeDecodeError) and b"\0" in error.object:
-            return f"{what}: give encoding='utf-16-le' (--encoding) if it is UTF-16, or save it as UTF-8."
+            return f"{what}: save it as UTF-8, or give encoding='utf-16-le' (--encoding)."
         return (
-            f"{what}: give encoding='cp1252' (--encoding) if the file was written by a Windows program, or save "
-            "it as UTF-8."
+            f"{what}: save it as UTF-8, or give encoding='cp1252' (--encoding) if a Windows "
+            "program wrote it."
         )
 
     def blocks(self) -> Iterator[str]:

@@ -25,12 +25,13 @@ from kb4_async.errors import APIError, DecodeError, ScimError
 from kb4_async.protocol import codec
 from kb4_async.protocol.scim import answers
 from kb4_async.protocol.scim.changes import differences, replacement, update_patch
+from kb4_async.protocol.scim.checks import instant
 from kb4_async.protocol.scim.documents import document
 from kb4_async.protocol.scim.filters import equals
 from kb4_async.protocol.scim.groups import parse_group
 from kb4_async.protocol.scim.marks import CLEAR, UNSET
 from kb4_async.protocol.scim.schema import BY_FIELD
-from kb4_async.protocol.scim.users import ScimUser, instant, parse_user
+from kb4_async.protocol.scim.users import ScimUser, parse_user
 from kb4_async.protocol.verdict import Refusal
 
 many = settings(deadline=None, max_examples=100)

@@ -251,3 +251,19 @@ def test_the_resource_served_is_never_changed() -> None:
     operations(current, wanted)
     assert (current.served or {})["emails"] == [{"type": "work", "value": "w@x"}]
     assert (current.served or {})[ENTERPRISE]["manager"]["displayName"] == "B"
+
+
+def renamed(there: str | None, **more: Any) -> tuple[Change, ...]:
+    resource: dict[str, Any] = {"id": "1", "userName": "old@example.test"}
+    if there is not None:
+        resource["emails"] = [{"type": "work", "value": there}]
+    return differences(parse_user(resource), ScimUser("new@example.test", **more))
+
+
+def test_the_address_for_mail_follows_the_user_name_it_was() -> None:
+    names = [change.attribute for change in renamed("OLD@example.test")]
+    assert names == ["userName", 'emails[type eq "work"].value']
+    assert renamed("OLD@example.test")[1].after == "new@example.test"
+    assert [change.attribute for change in renamed("other@example.test")] == ["userName"]
+    assert [change.attribute for change in renamed(None)] == ["userName"]
+    assert renamed("old@example.test", email="x@y")[1].after == "x@y"

@@ -215,3 +215,33 @@ def test_names_nested_without_end_do_not_break_the_reader() -> None:
 def test_the_resource_is_kept_unless_it_is_not_wanted() -> None:
     assert parse_user({**ROOT, "x": 1}).served == {**ROOT, "x": 1}
     assert parse_user(ROOT, keep=False).served is None
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("tittle", "is it 'title'?"),
+        ("user_Name", "is it 'userName'?"),
+        ("phonenumber", "is it 'phoneNumbers'?"),
+        ("given_name", "is a field of ScimUser"),
+    ],
+)
+def test_an_attribute_that_is_nearly_one_is_refused(name: str, said: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        ScimUser.of({"userName": "a@example.test", name: "x"})
+    assert said in str(caught.value)
+
+
+def test_attributes_of_others_are_sent_as_given() -> None:
+    user = ScimUser.of({"userName": "a@example.test", "nickName": "Al", "shoeSize": 43})
+    assert user.extra == {"nickName": "Al", "shoeSize": 43}
+    served = {"userName": "a@example.test", "id": "1", "meta": {}, "tittle": "x"}
+    assert ScimUser.of(served).extra == {"tittle": "x"}
+
+
+def test_a_repr_shows_what_is_named() -> None:
+    user = ScimUser("a@example.test", active=False, title=CLEAR, department="")
+    assert (
+        repr(user)
+        == "ScimUser(user_name='a@example.test', active=False, title=CLEAR, department='')"
+    )

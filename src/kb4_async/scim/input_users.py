@@ -21,8 +21,8 @@ from kb4_async.protocol.scim.columns import (
     read_cell,
 )
 from kb4_async.protocol.scim.marks import CLEAR
-from kb4_async.protocol.scim.schema import BY_FIELD
-from kb4_async.protocol.scim.users import FIELDS, ROOTS, ScimUser
+from kb4_async.protocol.scim.schema import BY_FIELD, ROOTS
+from kb4_async.protocol.scim.users import FIELDS, ScimUser
 from kb4_async.scim.input_rows import PADDING
 
 #: Fields whose cells are taken as they are.

@@ -7,6 +7,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+from kb4_async.protocol.scim.checks import instant
 from kb4_async.protocol.scim.documents import (
     base,
     finish,
@@ -21,15 +22,16 @@ from kb4_async.protocol.scim.schema import (
     BY_FIELD,
     BY_NAME,
     EMAIL,
+    ENTRIES,
+    INNER,
     KMSAT,
     PATCH_OP,
     USER_NAME,
     Attribute,
     entries,
     meant,
-    pick,
 )
-from kb4_async.protocol.scim.users import ENTRIES, INNER, ScimUser, instant
+from kb4_async.protocol.scim.users import ScimUser
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,14 @@ def differences(
     served = current.served or {}
     for name, value in wanted.extra.items():
         found.extend(extra_differences(served, name, value))
+    renamed = next((each for each in found if each.attribute == USER_NAME.name), None)
+    # Where the address for mail is the old user name, it becomes the new one.
+    if (
+        renamed is not None
+        and wanted.email is UNSET
+        and same(EMAIL, jsonable_or_none(current.email), renamed.before)
+    ):
+        found.append(Change(EMAIL.name, renamed.before, renamed.after))
     return tuple(found)
 
 
@@ -195,8 +205,6 @@ def replacement(current: ScimUser, changes: Collection[Change]) -> dict[str, Any
         put(body, change.attribute, deepcopy(change.after))
     if names & {"name.givenName", "name.familyName"} and "name.formatted" not in names:
         body["name"].pop("formatted", None)  # made of the parts, and now out of date
-    if USER_NAME.name in names and EMAIL.name not in names:
-        follow_name(body, current)
     return finish(body)
 
 
@@ -217,13 +225,6 @@ def put(body: dict[str, Any], name: str, value: Any) -> None:  # noqa: ANN401
         body[outer] = {**(inside if isinstance(inside, dict) else {}), inner: value}
     else:
         body[inner] = value
-
-
-def follow_name(body: dict[str, Any], current: ScimUser) -> None:
-    """Where the address for mail was the old user name, let it be the new one."""
-    entry = pick(entries(body.get("emails")), EMAIL)
-    if entry is not None and same(EMAIL, entry.get("value"), current.user_name):
-        entry["value"] = body["userName"]
 
 
 def hides_block(current: ScimUser) -> bool:

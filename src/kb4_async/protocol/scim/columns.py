@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from kb4_async.errors import ConfigurationError
+from kb4_async.protocol.scim.checks import instant
 from kb4_async.protocol.scim.schema import BY_FIELD, EMAIL, USER_ATTRIBUTES, Attribute
-from kb4_async.protocol.scim.users import instant
 
 #: What an empty cell says of its field: nothing, or that it is to be cleared.
 Empty = Literal["leave", "clear"]

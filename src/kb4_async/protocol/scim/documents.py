@@ -7,6 +7,7 @@ from copy import deepcopy
 from datetime import datetime
 from typing import Any
 
+from kb4_async.protocol.scim.checks import instant
 from kb4_async.protocol.scim.marks import CLEAR
 from kb4_async.protocol.scim.schema import (
     BY_FIELD,
@@ -20,7 +21,7 @@ from kb4_async.protocol.scim.schema import (
     meant,
     pick,
 )
-from kb4_async.protocol.scim.users import ScimUser, instant
+from kb4_async.protocol.scim.users import ScimUser
 
 
 def document(user: ScimUser) -> dict[str, Any]:

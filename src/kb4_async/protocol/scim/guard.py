@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from kb4_async.errors import ChangeGuardError, ConfigurationError
+from kb4_async.protocol.scim.checks import instant
 from kb4_async.protocol.scim.plan import ScimPlan
-from kb4_async.protocol.scim.users import instant
 
 #: Below so many, per cents of users or memberships say nothing of creations and removals.
 FEW = 50

@@ -189,3 +189,25 @@ def meant(found: list[dict[str, Any]], attribute: Attribute) -> list[dict[str, A
     one of another type, say home, is another address."""
     wanted = {attribute.entry, ""} if attribute is EMAIL else {attribute.entry}
     return [each for each in found if str(each.get("type") or "").lower() in wanted]
+
+
+#: Outermost names of the core that fields stand for.
+ROOTS = frozenset(each.root[1] for each in USER_ATTRIBUTES if not each.block)
+#: Of complex attributes and extensions: the inner names that fields stand for.
+INNER: Mapping[str, frozenset[str]] = {
+    name: frozenset(
+        each.root[1] if each.block == name else each.leaf
+        for each in USER_ATTRIBUTES
+        if name in {each.block, each.parent} and not each.entry
+    )
+    for name in {each.block or each.parent for each in USER_ATTRIBUTES if not each.entry} - {""}
+}
+#: Of multi-valued attributes: the name within, and the types, that fields stand for.
+ENTRIES: Mapping[str, tuple[str, frozenset[str]]] = {
+    each.parent: (
+        each.leaf,
+        frozenset(other.entry for other in USER_ATTRIBUTES if other.parent == each.parent),
+    )
+    for each in USER_ATTRIBUTES
+    if each.entry
+}

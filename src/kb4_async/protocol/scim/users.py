@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Self
 
 from kb4_async.errors import ConfigurationError
+from kb4_async.protocol.scim.checks import (
+    check_extra,
+    check_shapes,
+    check_spelling,
+    check_value,
+    instant,
+)
 from kb4_async.protocol.scim.marks import CLEAR, UNSET, Mark
 from kb4_async.protocol.scim.schema import (
     BY_FIELD,
     BY_LAST,
     BY_NAME,
-    ENTERPRISE,
+    ENTRIES,
+    INNER,
     READ_ONLY,
+    ROOTS,
     USER_ATTRIBUTES,
     Attribute,
     canonical,
@@ -133,8 +142,9 @@ class ScimUser:
             check_extra(self.extra)
 
     def __repr__(self) -> str:
+        empty: tuple[object, ...] = (UNSET, None, {})
         named = {each: getattr(self, each) for each in SHOWN}
-        return f"ScimUser({', '.join(f'{n}={v!r}' for n, v in named.items() if v or v is False)})"
+        return f"ScimUser({', '.join(f'{n}={v!r}' for n, v in named.items() if v not in empty)})"
 
     @property
     def named(self) -> dict[str, Any]:
@@ -195,6 +205,7 @@ class ScimUser:
     def of_resource(cls, resource: Mapping[str, Any]) -> Self:
         """Take a SCIM resource of canonical spelling as what is wanted."""
         check_shapes(resource)
+        check_spelling(resource)
         named: dict[str, Any] = {}
         for attribute in attributes_in(resource):
             value = find(resource, attribute)
@@ -235,92 +246,6 @@ def says_null(resource: Mapping[str, Any], attribute: Attribute) -> bool:
     if inner is None or inner == []:
         return True
     return isinstance(inner, Mapping) and attribute.leaf in inner and not attribute.entry
-
-
-def check_value(attribute: Attribute, value: object) -> None:
-    """Refuse a value of the wrong kind.
-
-    Raises:
-        ConfigurationError: The message names the field.
-    """
-    name = attribute.field
-    if value is CLEAR and name != "user_name":
-        return
-    if attribute.kind == "flag":
-        if isinstance(value, bool):
-            return
-        msg = f"{name} is True or False, not {value!r}."
-        raise ConfigurationError(msg)
-    if attribute.kind == "moment" and isinstance(value, str | datetime):
-        if instant(value) is not None:
-            return
-        msg = f"{name} is a time like 2026-11-24T08:00:00Z, not {value!r}."
-        raise ConfigurationError(msg)
-    if not isinstance(value, str):
-        msg = f"{name} is text, not {type(value).__name__} ({value!r})."
-        raise ConfigurationError(msg)
-    if name == "user_name" and not value.strip():
-        msg = "A user needs a userName that is not empty: KnowBe4 makes it the e-mail address."
-        raise ConfigurationError(msg)
-    if not value.isascii() and any("\ud800" <= sign <= "\udfff" for sign in value):
-        msg = f"{name} holds half of a character ({value!r}), which no JSON can carry."
-        raise ConfigurationError(msg)
-
-
-def check_extra(extra: object) -> None:
-    """Refuse attributes without a field that no resource can have.
-
-    Raises:
-        ConfigurationError: The message names the attribute.
-    """
-    if not isinstance(extra, Mapping):
-        msg = f"extra is a mapping of SCIM attributes, not {extra!r}."
-        raise ConfigurationError(msg)
-    for name, value in extra.items():
-        if not isinstance(name, str):
-            msg = f"extra has names that are text, not {name!r}."
-            raise ConfigurationError(msg)
-        if name.lower() in READ_ONLY:
-            msg = f"extra holds {name!r}, which only the server sets."
-            raise ConfigurationError(msg)
-        if name.startswith("urn:") and not isinstance(value, Mapping | None):
-            msg = f"extra holds {name!r}, which is an extension: a mapping, not {value!r}."
-            raise ConfigurationError(msg)
-
-
-def check_shapes(resource: Mapping[str, Any]) -> None:
-    """Refuse what has an attribute's name and not its shape: it would be lost without a word.
-
-    Raises:
-        ConfigurationError: The message names the attribute.
-    """
-    for name, value in resource.items():
-        if name in INNER and not isinstance(value, dict | None):
-            msg = f"{name} is an object, not {value!r}."
-            raise ConfigurationError(msg)
-        if name == ENTERPRISE and not isinstance((value or {}).get("manager"), dict | str | None):
-            msg = f"manager is text, or an object, not {value['manager']!r}."
-            raise ConfigurationError(msg)
-        if name in ENTRIES and value is not None:
-            found = value if isinstance(value, list) else [value]
-            if not all(isinstance(each, dict) for each in found):
-                msg = f"{name} is a list of objects, not {value!r}."
-                raise ConfigurationError(msg)
-
-
-def instant(value: object) -> datetime | None:
-    """A time as a point in time; None where it is none. Without a zone it is UTC."""
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value.strip())
-        except ValueError:
-            return None
-    if not isinstance(value, datetime):
-        return None
-    try:
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-    except OverflowError:  # in UTC it would lie before the year 1, or behind 9999
-        return None
 
 
 def parse_user(resource: Mapping[str, Any], *, keep: bool = True) -> ScimUser:
@@ -389,25 +314,3 @@ def represented(name: str, entry: Mapping[str, Any]) -> bool:
     """Whether an entry of a multi-valued attribute is what a field says, and nothing more."""
     leaf, types = ENTRIES[name]
     return str(entry.get("type", "")).lower() in types and set(entry) <= {"type", "primary", leaf}
-
-
-#: Outermost names of the core that fields stand for.
-ROOTS = frozenset(each.root[1] for each in USER_ATTRIBUTES if not each.block)
-#: Of complex attributes and extensions: the inner names that fields stand for.
-INNER: Mapping[str, frozenset[str]] = {
-    name: frozenset(
-        each.root[1] if each.block == name else each.leaf
-        for each in USER_ATTRIBUTES
-        if name in {each.block, each.parent} and not each.entry
-    )
-    for name in {each.block or each.parent for each in USER_ATTRIBUTES if not each.entry} - {""}
-}
-#: Of multi-valued attributes: the name within, and the types, that fields stand for.
-ENTRIES: Mapping[str, tuple[str, frozenset[str]]] = {
-    each.parent: (
-        each.leaf,
-        frozenset(other.entry for other in USER_ATTRIBUTES if other.parent == each.parent),
-    )
-    for each in USER_ATTRIBUTES
-    if each.entry
-}

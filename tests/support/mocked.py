@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from unittest.mock import Mock
 
@@ -34,6 +35,7 @@ class Answer:
 class Call:
     """One request as aiohttp got it, and when."""
 
+    method: str
     url: URL
     at: float
     options: dict[str, Any]
@@ -45,12 +47,12 @@ class Call:
 
 @contextmanager
 def answering(*answers: Answer, then: Answer | None = None) -> Iterator[list[Call]]:
-    """Answer GET requests in this order, and ``then`` for ever; yields what was asked."""
+    """Answer requests in this order, and ``then`` for ever; yields what was asked."""
     calls: list[Call] = []
     script = iter(answers)
 
-    def answer(url: URL, **options: Any) -> CallbackResult:
-        calls.append(Call(url, asyncio.get_running_loop().time(), options))
+    def answer(method: str, url: URL, **options: Any) -> CallbackResult:
+        calls.append(Call(method, url, asyncio.get_running_loop().time(), options))
         said = next(script, then)
         assert said is not None, f"one request too many: {url}"
         if said.error is not None:
@@ -62,7 +64,8 @@ def answering(*answers: Answer, then: Answer | None = None) -> Iterator[list[Cal
             response_class=Response,
         )
 
-    callback: Callable[..., CallbackResult] = answer
     with aioresponses() as mocked:
-        mocked.get(re.compile(".*"), callback=callback, repeat=True)
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+            callback: Callable[..., CallbackResult] = partial(answer, method)
+            mocked.add(re.compile(".*"), method, callback=callback, repeat=True)
         yield calls

@@ -75,3 +75,8 @@ def test_a_query_keeps_its_order_and_is_quoted() -> None:
 
 def test_without_a_query_there_is_no_question_mark() -> None:
     assert Request("GET", "account").url("https://h.example/v1") == "https://h.example/v1/account"
+
+
+def test_a_space_is_a_space_to_every_server() -> None:
+    url = Request("GET", "Users", {"filter": 'userName eq "a+b@x"'}).url("https://h.example")
+    assert url == "https://h.example/Users?filter=userName%20eq%20%22a%2Bb%40x%22"

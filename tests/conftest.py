@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from support.options import QUICK
+from support.scim_servers import Peers
 from support.sharing import Machine, machine_at
 
-from kb4_async import ReportingClient
+from kb4_async import ReportingClient, Window, options
 from kb4_async.runtime import keystate
 from kb4_async.testing import Account, Simulator, generate_account
 
@@ -52,6 +53,21 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
 def slow_start(fast: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """As it is outside of tests."""
     monkeypatch.setattr(keystate, "SLOW_START", 4.0)
+
+
+@pytest.fixture
+def scaled_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server on this machine bears more than 1,000 requests a minute: a hundred times as many."""
+    cap = Window(100_000, 60.0)
+    monkeypatch.setattr(options, "CAP", cap)
+    monkeypatch.setattr(keystate, "CAP", cap)
+
+
+@pytest.fixture(scope="session")
+def peers() -> Iterator[Peers]:
+    """Independent SCIM servers, started when first asked for."""
+    with Peers() as peers:
+        yield peers
 
 
 @pytest.fixture

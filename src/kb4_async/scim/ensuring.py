@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from weakref import WeakValueDictionary
+
 from kb4_async.errors import AmbiguousMatchError, KB4Error, ScimError
 from kb4_async.protocol.scim.changes import Change, differences
 from kb4_async.protocol.scim.documents import document
@@ -35,6 +38,12 @@ class Keeper:
     def __init__(self, directory: Directory[ScimUser], updater: Updater) -> None:
         self.directory = directory
         self.updater = updater
+        self.busy: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def turn(self, name: str) -> asyncio.Lock:
+        """Not every server keeps names unique, whatever their letter case: of two at once, the
+        second has to see what the first made."""
+        return self.busy.setdefault(name.casefold(), asyncio.Lock())
 
     async def post(self, wire: Wire, wanted: ScimUser) -> ScimUser:
         """Create a user; sent once."""
@@ -67,10 +76,11 @@ class Keeper:
             absent: It was just looked for, and is not there.
         """
         try:
-            found = None if absent else await self.directory.find(wire, wanted.user_name)
-            result: Result = "unchanged"
-            if found is None:
-                found, result = await self.create_surely(wire, wanted)
+            async with self.turn(wanted.user_name):
+                found = None if absent else await self.directory.find(wire, wanted.user_name)
+                result: Result = "unchanged"
+                if found is None:
+                    found, result = await self.create_surely(wire, wanted)
             if result == "created":
                 return outcome(wire, result, found)
             return await self.reconcile(

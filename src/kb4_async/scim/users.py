@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from kb4_async.errors import (
     ConfigurationError,
     NotFoundError,
+    ScimError,
 )
 from kb4_async.protocol.scim.changes import Change, differences
 from kb4_async.protocol.scim.documents import document
@@ -240,7 +241,10 @@ class UsersNoun:
                 return found
         try:
             return await self.updater.get(wire, who)
-        except NotFoundError:
+        except (NotFoundError, ScimError) as error:
+            # Servers whose ids have a form of their own answer 400 to a name.
+            if error.status not in {400, 404, 422}:
+                raise
             found = None if "@" in who else await self.directory.find(wire, who)
             if found is None:
                 raise

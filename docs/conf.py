@@ -18,9 +18,11 @@ from sphinx.environment import BuildEnvironment
 
 import kb4_async
 from kb4_async.reporting import client
+from kb4_async.scim import client as scim_client
 
-# The client names these in its signature but imports them for type checkers alone.
-vars(client).update(aiohttp=aiohttp, ssl_module=ssl)
+# The clients name these in their signatures but import them for type checkers alone.
+for module in (client, scim_client):
+    vars(module).update(aiohttp=aiohttp, ssl_module=ssl)
 
 project = "kb4_async"
 version = release = kb4_async.__version__
@@ -43,6 +45,10 @@ NAVIGATION = {
         "how-to/warehouse",
         "how-to/identity",
         "how-to/sinks",
+        "how-to/scim-new-hires",
+        "how-to/scim-offboarding",
+        "how-to/scim-moving",
+        "how-to/scim-okta-entra",
         "testing",
     ],
     "Explanation": [
@@ -56,6 +62,8 @@ NAVIGATION = {
         "reference/library",
         "reference/export",
         "reference/endpoints",
+        "reference/scim",
+        "reference/scim-input",
         "reference/errors",
         "reference/events",
         "reference/api/index",
@@ -71,6 +79,7 @@ API_PAGES = [
     "errors",
     "events",
     "export",
+    "scim",
     "sinks",
     "testing",
 ]
@@ -107,6 +116,8 @@ pygments_style = "tango"
 #: docstring is in the reference, so that nothing new is forgotten.
 INTERNAL = {
     "AccountNoun.page",
+    "ChangeGuard.find_age",
+    "ChangeGuard.find_reasons",
     "DriftRule.runs",
     "DriftScript.answered",
     "ExportReport.write",
@@ -114,11 +125,25 @@ INTERNAL = {
     "FaultRule.fits",
     "FaultRule.plays",
     "FaultScript.pick",
+    "GroupSource.assemble",
+    "GroupsNoun.bring",
+    "GroupsNoun.call",
+    "GroupsNoun.change_members",
+    "GroupsNoun.ensure_one",
+    "GroupsNoun.find_or_create",
+    "GroupsNoun.post",
+    "GroupsNoun.resolve",
     "JsonLinesSink.failed",
     "JsonLinesSink.opened",
     "JsonLinesSink.rehash",
     "Limits.stack",
+    "PlannedChange.phase",
     "RequestLog.add",
+    "ScimIterator.incomplete",
+    "ScimIterator.read",
+    "ScimIterator.turn_page",
+    "ScimUser.of_fields",
+    "ScimUser.of_resource",
     "Simulator.answer",
     "Simulator.decide",
     "Simulator.handle",
@@ -127,6 +152,12 @@ INTERNAL = {
     "Simulator.note",
     "Simulator.serve",
     "Simulator.write_down",
+    "Source.assemble",
+    "Source.batches",
+    "UserSource.assemble",
+    "UsersNoun.call",
+    "UsersNoun.read",
+    "UsersNoun.set_active",
     "VirtualClockEventLoop.run_in_executor",
     "VirtualClockEventLoop.shutdown_default_executor",
     "VirtualClockEventLoop.thread_is_back",

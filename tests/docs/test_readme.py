@@ -2,12 +2,15 @@
 
 Python: a block that begins with a comment that names a file is saved there; a line ``python ...``
 of a later block runs it. A block with ``asyncio.run`` is a whole script, one with ``app =`` a whole
-service, one with ``def test_`` holds tests, which are called. In any other a client is open as
-``kb`` and everything public is imported, as docs/index.md says. Whatever address a block names is
-the simulator's.
+service, one with ``def test_`` holds tests, which are called. In any other clients are open as
+``kb`` and ``scim`` and everything public is imported, as docs/index.md says. Whatever address or
+Tenant URL a block names is the simulator's.
+
+Data: a block of text behind a sentence that ends with a file's name and a colon is that file. The
+Python blocks of a page find all of its files, and ``staff.csv``; its shell blocks those above.
 
 Shell: each line that begins with ``kb4`` or ``python`` is run, in the order of its page, in a
-folder of its own. A block of text after it is what it printed; ``...`` stands for anything.
+folder of its own. Any other block of text is what was printed last; ``...`` stands for anything.
 """
 
 import ast
@@ -30,10 +33,11 @@ import pytest
 from aiohttp import web
 
 import kb4_async
-from kb4_async import ReportingClient
+from kb4_async import Limits, ReportingClient, ScimClient
 from kb4_async.cli.simulating import simulate
-from kb4_async.protocol.address import Address, reporting_address
+from kb4_async.protocol.address import Address, reporting_address, tenant_address
 from kb4_async.reporting import client
+from kb4_async.scim import client as scim_client
 from kb4_async.testing import Account, Simulator, generate_account
 
 ROOT = Path(__file__).parents[2]
@@ -41,6 +45,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 KEY = "simulated-key"
 ADDRESS = "http://127.0.0.1:8080"
 PROXY = "http://proxy.example.com:3128"
+TOKEN = "simulated-scim-token"
+STAFF = "Work Email,Department,Job Title\nann@example.com,Research,Chemist\nbob at x,,\n"
 
 
 class Block(NamedTuple):
@@ -50,25 +56,27 @@ class Block(NamedTuple):
         language: What stands behind the fence.
         line: Number of the line before its first.
         text: What is in it.
+        name: The file of data that it is, as the sentence before it says.
     """
 
     language: str
     line: int
     text: str
+    name: str = ""
 
     @property
     def file(self) -> str:
         """The file it is to be saved as, or nothing."""
         found = re.match(r"# (\w+\.py)\n", self.text)
-        return found[1] if found else ""
+        return found[1] if found else self.name
 
 
 def blocks(page: Path) -> list[Block]:
     """The fenced blocks of a page, in its order."""
     text = page.read_text(encoding="utf-8")
-    fence = r"^```(\w+)\n(.*?)^```$"
+    fence = r"(?:`([\w-]+\.(?:csv|jsonl))`:\n\n)?^```(\w+)\n(.*?)^```$"
     return [
-        Block(found[1], text.count("\n", 0, found.start(2)), found[2])
+        Block(found[2], text.count("\n", 0, found.start(3)), found[3], found[1] or "")
         for found in re.finditer(fence, text, re.MULTILINE | re.DOTALL)
     ]
 
@@ -78,21 +86,23 @@ def name_of(page: Path) -> str:
 
 
 PYTHON = [
-    pytest.param(block, id=f"{name_of(page)}:{block.line}")
+    pytest.param(page, block, id=f"{name_of(page)}:{block.line}")
     for page in PAGES
     for block in blocks(page)
     if block.language == "python" and not block.file
 ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def account() -> Account:
     return generate_account(users=1150, groups=6, enrollments=30, training_campaigns=3)
 
 
 def prepare(folder: Path, sim: Simulator) -> None:
-    """A person's environment: a key, keys of other accounts, one of them wrong, and a CA."""
+    """A person's environment: a key, keys of other accounts, one of them wrong, a CA, and a file
+    of the staff."""
     sim.add_account(KEY, sim.account)
+    (folder / "staff.csv").write_text(STAFF, encoding="utf-8")
     for name in ("acme", "globex"):
         sim.add_account(f"key-of-{name}", sim.account)
     (folder / "keys").mkdir()
@@ -109,6 +119,8 @@ def place(sim: Simulator, fast: None, tmp_path: Path, monkeypatch: pytest.Monkey
     for name in [name for name in os.environ if name.startswith("KB4_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("KB4_API_KEY", KEY)
+    monkeypatch.setenv("KB4_SCIM_TOKEN", TOKEN)
+    monkeypatch.setattr(scim_client, "SCIM_LIMITS", Limits.of("1000/60s"))  # without the waiting
 
     def nearby(region: str | None, base_url: str | None) -> Address:
         given = reporting_address(region, base_url)  # what a block says must be right all the same
@@ -116,7 +128,14 @@ def place(sim: Simulator, fast: None, tmp_path: Path, monkeypatch: pytest.Monkey
             return given  # a block with a simulator of its own
         return reporting_address(None, sim.base_url)
 
+    def tenant_nearby(tenant_url: str | None) -> Address:
+        given = tenant_address(tenant_url)
+        if given.origin.startswith("http:") and given.origin != ADDRESS:
+            return given
+        return tenant_address(sim.tenant_url)
+
     monkeypatch.setattr(client, "reporting_address", nearby)
+    monkeypatch.setattr(scim_client, "tenant_address", tenant_nearby)
 
 
 def run_block(code: CodeType, text: str) -> None:
@@ -141,8 +160,8 @@ def run_block(code: CodeType, text: str) -> None:
 async def with_client(code: CodeType, scope: dict[str, Any]) -> None:
     scope |= {name: getattr(kb4_async, name) for name in kb4_async.__all__}
     scope |= {"aclosing": contextlib.aclosing, "asyncio": asyncio}
-    async with ReportingClient(region="eu") as kb:
-        scope["kb"] = kb
+    async with ReportingClient(region="eu") as kb, ScimClient() as scim:
+        scope |= {"kb": kb, "scim": scim}
         result = eval(code, scope)  # noqa: S307
         if inspect.isawaitable(result):
             await result
@@ -184,15 +203,18 @@ async def served(app: Any) -> AsyncIterator[tuple[str, list[str]]]:
 
 
 @pytest.mark.usefixtures("place")
-@pytest.mark.parametrize("block", PYTHON)
-async def test_python_block_runs(block: Block, sim: Simulator) -> None:
+@pytest.mark.parametrize(("page", "block"), PYTHON)
+async def test_python_block_runs(page: Path, block: Block, sim: Simulator, tmp_path: Path) -> None:
+    for each in blocks(page):
+        if each.name:
+            (tmp_path / each.name).write_text(each.text, encoding="utf-8")
     text = block.text.replace(PROXY, sim.origin)  # it serves whole addresses too, as proxies do
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     code = compile("\n" * block.line + text, "block", "exec", flags=flags)
 
     await asyncio.to_thread(run_block, code, text)
 
-    quiet = ("Simulator(", "def watch", "Limits.published(licensed_users=250)")
+    quiet = ("Simulator(", "def watch", "Limits.published(licensed_users=250)", "read_users(")
     assert len(sim.log) or any(each in text for each in quiet)
 
 
@@ -209,7 +231,7 @@ def test_every_page_is_looked_at() -> None:
 def test_every_file_of_a_page_is_run() -> None:
     for page in PAGES:
         lines = [c for b in blocks(page) if b.language == "sh" for c, _ in commands(b.text)]
-        files = {block.file for block in blocks(page)} - {""}
+        files = {block.file for block in blocks(page) if not block.name} - {""}
         if page == ROOT / "docs" / "testing.md":  # run by tests/integration/test_plugin.py
             files = {name for name in files if not re.match(r"test_|conftest\.py", name)}
         assert {name for name in files if f"python {name}" not in lines} == set(), name_of(page)
@@ -226,9 +248,11 @@ def commands(text: str) -> Iterator[tuple[str, int]]:
 
 LAUNCHER = """
 import runpy, sys
-from kb4_async.protocol.address import reporting_address
+from kb4_async import Limits
+from kb4_async.protocol.address import reporting_address, tenant_address
 from kb4_async.reporting import client
 from kb4_async.runtime import keystate
+from kb4_async.scim import client as scim_client
 
 def nearby(region, base_url):
     given = reporting_address(region, base_url)
@@ -236,8 +260,16 @@ def nearby(region, base_url):
         return given
     return reporting_address(None, {base_url!r})
 
+def tenant_nearby(tenant_url):
+    given = tenant_address(tenant_url)
+    if given.origin.startswith("http:") and given.origin != {address!r}:
+        return given
+    return tenant_address({tenant_url!r})
+
 keystate.SLOW_START = 1e6
 client.reporting_address = nearby
+scim_client.tenant_address = tenant_nearby
+scim_client.SCIM_LIMITS = Limits.of("1000/60s")
 if sys.argv[1] == "kb4":
     from kb4_async.cli import main
     del sys.argv[0]
@@ -263,7 +295,8 @@ async def shell(tmp_path: Path) -> AsyncIterator[tuple[Simulator, dict[str, str]
         programs.mkdir()
         launcher = programs / "launcher.py"
         launcher.write_text(
-            LAUNCHER.format(address=ADDRESS, base_url=sim.base_url), encoding="utf-8"
+            LAUNCHER.format(address=ADDRESS, base_url=sim.base_url, tenant_url=sim.tenant_url),
+            encoding="utf-8",
         )
         for name, first in (("kb4", " kb4"), ("python", "")):
             program = programs / name
@@ -278,6 +311,8 @@ async def shell(tmp_path: Path) -> AsyncIterator[tuple[Simulator, dict[str, str]
                 "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
                 "KB4_BASE_URL": sim.base_url,
                 "KB4_API_KEY": KEY,
+                "KB4_TENANT_URL": sim.tenant_url,
+                "KB4_SCIM_TOKEN": TOKEN,
                 "NO_COLOR": "1",
             },
         )
@@ -380,7 +415,8 @@ async def test_what_simulate_prints_is_what_the_pages_say(
         stdout=asyncio.subprocess.PIPE,
     )
     assert serving.stdout is not None
-    lines = [(await serving.stdout.readline()).decode().strip() for _ in range(3)][1:]
+    printed = [(await serving.stdout.readline()).decode().strip() for _ in range(6)]
+    lines = [line for line in printed if line.startswith(("export ", "kb4 "))]
     try:
         code, said = await run_line(" && ".join(lines), shell[1], tmp_path)
     finally:
@@ -390,5 +426,8 @@ async def test_what_simulate_prints_is_what_the_pages_say(
     assert serving.returncode == 143
     assert code == 0, said
     assert (tmp_path / "out" / "manifest.json").exists()
-    told = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:8080", "\n".join(lines)) + "\n"
-    assert told in [block.text for block in blocks(ROOT / "README.md") if block.language == "sh"]
+    assert len(lines) == 4
+    shown = [block.text for block in blocks(ROOT / "README.md") if block.language == "sh"]
+    for pair in (lines[:2], lines[2:]):
+        told = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:8080", "\n".join(pair)) + "\n"
+        assert told in shown

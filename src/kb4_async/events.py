@@ -167,11 +167,26 @@ class ExportStarted(Event):
 
     Attributes:
         destination: The folder.
-        replaces: The folder holds an earlier, incomplete export, which is begun again.
+        replaces: The folder holds an earlier export, which is begun again.
+        resumes: The folder holds an unfinished export, which goes on.
     """
 
     destination: str
     replaces: bool
+    resumes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExportWaiting(Event):
+    """An export's daily quota is spent; it sleeps, and goes on when the quota is free again.
+
+    Attributes:
+        destination: The folder.
+        until: UTC, ISO 8601.
+    """
+
+    destination: str
+    until: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,62 +3,108 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from kb4_async.errors import NotFoundError
+from kb4_async.errors import KB4Error, NotFoundError
 from kb4_async.export.manifest import Gap
 from kb4_async.export.parents import Board, CampaignCounts, Parent
 from kb4_async.export.step import Step, follow
+from kb4_async.export.units import scope_key
 from kb4_async.protocol.asks import Verify
-from kb4_async.protocol.codec import Key, plain_key
 from kb4_async.reporting.parents import count_in
 from kb4_async.runtime.fanout import FanOut
+from kb4_async.runtime.handover import ChildFailure
 from kb4_async.runtime.listing import Listing
 
-#: Makes the listing of a parent's children; None where there is nothing to ask.
-Child = Callable[[Parent], Listing[Any] | None]
+#: Makes the listing of a parent's children.
+Child = Callable[[Parent], Listing[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Children of one kind, and how they are read.
+
+    Attributes:
+        parents: What their parents are called.
+        listing: Makes the listing of one parent's.
+        promised: How many one has by the account's own count, where that is meant exactly; 0 saves
+            the request, for an empty page would prove nothing more.
+        parent: Asks for the parent itself, which may have been deleted meanwhile.
+    """
+
+    parents: str
+    listing: Child
+    promised: Callable[[Parent], int | None]
+    parent: Callable[[Parent], Awaitable[object]]
+
+
+def members(step: Step, verify: Verify) -> Kind:
+    """The members of groups."""
+    groups = step.kb.groups
+
+    def listing(group: Parent) -> Listing[Any]:
+        return groups.members(id_in(group), member_count=group.count, verify=verify)
+
+    return Kind(
+        "groups", listing, lambda group: group.count, lambda group: groups.get(id_in(group))
+    )
+
+
+def histories(step: Step, verify: Verify, of: Literal["groups", "users"]) -> Kind:
+    """The risk histories of groups or users, which nobody counts."""
+    noun = step.kb.groups if of == "groups" else step.kb.users
+
+    def listing(parent: Parent) -> Listing[Any]:
+        return noun.risk_history(id_in(parent), verify=verify)
+
+    return Kind(of, listing, lambda _: None, lambda parent: noun.get(id_in(parent)))
+
+
+def recipients(step: Step, verify: Verify, counts: CampaignCounts) -> Kind:
+    """The recipients of security tests; what their campaigns count saves the search for their end.
+
+    What was scheduled tells how many pages there may be, but is nobody's promise.
+    """
+    tests = step.kb.phishing.security_tests
+
+    def listing(test: Parent) -> Listing[Any]:
+        counted = counts.users.get(test.id)
+        return tests.recipients(
+            id_in(test),
+            campaign_type=test.campaign_type,
+            users_count=test.count if counted is None else counted,
+            campaign_id=None if counted is None else test.campaign,
+            verify=verify,
+        )
+
+    def parent(test: Parent) -> Awaitable[object]:
+        return tests.get(id_in(test), campaign_type=test.campaign_type)
+
+    return Kind("security tests", listing, lambda test: counts.users.get(test.id), parent)
+
+
+def id_in(parent: Parent) -> int | str:
+    """The id of a parent that has one."""
+    assert parent.id is not None  # noqa: S101  # the others are left out before
+    return parent.id
 
 
 async def read_members(board: Board, verify: Verify, step: Step) -> None:
     """Read the members of every group on the board."""
-    await read_children(board.each(), members_of(step, verify), step, board)
+    await read_children(board.each(), members(step, verify), step, board)
     step.report.expected = sum(parent.count or 0 for parent in board.parents)
     check_parents(board, step, "groups")
 
 
-def members_of(step: Step, verify: Verify) -> Child:
-    """Make the listings of groups' members."""
-
-    def child(group: Parent) -> Listing[Any] | None:
-        # A count of 0 saves the request: an empty page would prove nothing more.
-        if group.count == 0:
-            step.proven_by("count_zero")
-        if group.count == 0 or group.id is None:
-            return None
-        return step.kb.groups.members(group.id, member_count=group.count, verify=verify)
-
-    return child
-
-
 async def read_histories(
-    board: Board, history: Callable[[int | str], Listing[Any]], what: str, step: Step
+    board: Board, of: Literal["groups", "users"], verify: Verify, step: Step
 ) -> None:
-    """Read the risk history of every group or user.
-
-    Args:
-        board: The groups or users.
-        history: Makes the listing of one.
-        what: What they are called.
-        step: The resource.
-    """
-
-    def child(parent: Parent) -> Listing[Any] | None:
-        return None if parent.id is None else history(parent.id)
-
-    await read_children(board.each(), child, step, None)
-    check_parents(board, step, what)
+    """Read the risk history of every group or user."""
+    await read_children(board.each(), histories(step, verify, of), step, None)
+    check_parents(board, step, of)
 
 
 async def read_tests(
@@ -68,6 +114,7 @@ async def read_tests(
     await follow(listings, step)
     await counts.known.wait()
     arrived = Counter(test.campaign for test in board.parents)
+    short = False
     for campaign_id, (count, campaign_type) in counts.psts.items():
         counted: int | None = count
         if arrived[campaign_id] < count:
@@ -79,30 +126,16 @@ async def read_tests(
                 continue  # deleted meanwhile, and its tests with it
             counted = count_in(again, "psts_count")
         if counted is not None:
-            step.compare({"campaign_id": campaign_id}, counted, arrived[campaign_id])
+            short |= step.compare({"campaign_id": campaign_id}, counted, arrived[campaign_id])
+    if short:
+        await step.reread(list(step.progress.units.values()))
 
 
 async def read_recipients(board: Board, counts: CampaignCounts, verify: Verify, step: Step) -> None:
-    """Read every test's recipients; what their campaigns count saves the search for their end."""
+    """Read every test's recipients."""
     # Campaigns are few, and without their counts each test costs some requests more.
     await counts.known.wait()
-
-    def child(test: Parent) -> Listing[Any] | None:
-        counted = counts.users.get(test.id)
-        if counted == 0:
-            step.proven_by("count_zero")
-        if counted == 0 or test.id is None:
-            return None
-        return step.kb.phishing.security_tests.recipients(
-            test.id,
-            campaign_type=test.campaign_type,
-            # What was scheduled tells how many pages there may be, but is nobody's promise.
-            users_count=test.count if counted is None else counted,
-            campaign_id=None if counted is None else test.campaign,
-            verify=verify,
-        )
-
-    await read_children(board.each(), child, step, None, counted=counts.users)
+    await read_children(board.each(), recipients(step, verify, counts), step, None)
     known = [counts.users.get(test.id) for test in board.parents]
     if None not in known:
         step.report.expected = sum(count or 0 for count in known)
@@ -121,40 +154,67 @@ def check_parents(board: Board, step: Step, what: str) -> None:
 
 
 async def read_children(
-    parents: AsyncIterable[Parent],
-    child: Child,
-    step: Step,
-    board: Board | None,
-    *,
-    counted: dict[Key, int] | None = None,
+    parents: AsyncIterable[Parent], kind: Kind, step: Step, board: Board | None
 ) -> None:
     """Read the children of many parents, and compare their number with what the server counts.
 
     Args:
         parents: As they become known.
-        child: Makes the listing of one.
+        kind: How their children are read.
         step: The resource.
         board: Knows how many pages there are in all, for those who watch.
-        counted: The parents whose count is a promise; None for all that count.
     """
+    begun: dict[str, Parent] = {}
 
     async def listings() -> AsyncGenerator[Listing[Any], None]:
         async for parent in parents:
-            listing = child(parent)
-            if listing is not None:
-                yield listing
+            if parent.id is None:
+                continue
+            unit = step.child(parent.id)
+            # A parent that is listed twice has its children once.
+            if unit.closed or unit.key in begun:
+                continue
+            begun[unit.key] = parent
+            if kind.promised(parent) == 0:
+                await step.end(unit, "count_zero")
+            else:
+                yield step.resumed(kind.listing(parent), unit)
 
-    rows: Counter[Key] = Counter()
     fan = FanOut(step.kb.source, listings, "skip")
     async with aclosing(fan.pages(form="raw", tally=step.tally)) as pages:
-        async for page in pages:
-            (parent_id,) = (plain_key(value) for value in page.scope.values())
-            rows[parent_id] += len(page)
-            total = None if board is None else board.pages
-            await step.write(page, None if total is None else max(0, total - step.report.pages - 1))
-            if page.end_reason is not None:
-                arrived = rows.pop(parent_id)
-                if page.expected is not None and (counted is None or parent_id in counted):
-                    step.compare(page.scope, page.expected, arrived)
-        for failure in pages.failures:
-            step.gap(failure.scope, failure.error)
+        left = None
+        try:
+            async for page in pages:
+                unit = step.progress.unit(scope_key(page.scope))
+                if page.end_reason is not None:
+                    promised = kind.promised(begun[unit.key]) is not None
+                    await step.end(unit, page.end_reason, page.expected if promised else None)
+                    continue
+                if board is not None and board.pages is not None:
+                    left = max(0, board.pages - step.progress.pages - 1)
+                await step.write(page, unit, left)
+        except KB4Error:
+            await note_failures(pages.failures, step)
+            raise
+        deleted = [each for each in pages.failures if isinstance(each.error, NotFoundError)]
+        await note_failures([each for each in pages.failures if each not in deleted], step)
+        for failure in deleted:
+            await look_for_parent(failure, begun[scope_key(failure.scope)], kind, step)
+
+
+async def note_failures(failures: Sequence[ChildFailure], step: Step) -> None:
+    """Name the children that could not be read."""
+    for failure in failures:
+        await step.failed(failure.error, step.progress.unit(scope_key(failure.scope)))
+
+
+async def look_for_parent(failure: ChildFailure, parent: Parent, kind: Kind, step: Step) -> None:
+    """Ask for the parent of children that were not found: who was deleted has none to miss."""
+    unit = step.progress.unit(scope_key(failure.scope))
+    step.tally.requests += 1
+    try:
+        await kind.parent(parent)
+    except NotFoundError:
+        await step.end(unit, "parent_deleted")
+    else:
+        await step.failed(failure.error, unit)

@@ -3,36 +3,102 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kb4_async.errors import ConfigurationError
-from kb4_async.export.manifest import ExportReport, read_manifest
+from kb4_async.errors import CheckpointMismatchError, ConfigurationError
+from kb4_async.export.checkpoint import FILE_NAME, read_facts
+from kb4_async.export.manifest import read_manifest
 
 if sys.platform == "win32":
     fcntl = None
 else:
     import fcntl
 
+#: Folder in a destination of JSON lines that are only kept for the sake of resuming.
+SPOOL = ".spool"
+#: File in a destination that an export holds while it writes.
+LOCK = ".kb4.lock"
+BUSY = "Another export writes into {}: wait, or choose another destination."
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """What a destination holds.
+
+    Attributes:
+        folder: The folder, which may not exist yet.
+        manifest: The manifest of an earlier export, if there is one.
+        facts: What an unfinished export there belongs to, if it can be gone on with.
+    """
+
+    folder: Path
+    manifest: dict[str, Any] | None
+    facts: dict[str, Any] | None
+
+    @property
+    def account(self) -> Mapping[str, Any]:
+        """Whose export it holds, as far as that is known."""
+        found = self.facts or self.manifest or {}
+        account: Mapping[str, Any] = found.get("account", {})
+        return account
+
 
 def inspect_destination(
-    destination: str | os.PathLike[str], names: Iterable[str], *, fresh: bool
-) -> tuple[Path, dict[str, Any] | None]:
+    destination: str | os.PathLike[str],
+    parameters: Mapping[str, Any],
+    *,
+    fresh: bool,
+) -> Destination:
     """Look at the destination without touching it.
 
     Args:
         destination: A folder, which may not exist yet.
-        names: The datasets to be written.
+        parameters: What is asked for.
         fresh: Whether an earlier export may be replaced.
 
-    Returns:
-        The folder, and the manifest of an earlier export in it, if there is one.
+    Raises:
+        ConfigurationError: It is no folder, cannot be written, holds a complete export, one that
+            cannot be gone on with, or files that no export of this library wrote.
+        CheckpointMismatchError: It holds an unfinished export that was begun in another way.
+    """
+    folder = find_folder(destination)
+    manifest = read_manifest(folder)
+    facts = None if fresh and unreadable(folder) else read_facts(folder)
+    if facts is not None and manifest is not None:
+        # Killed between its last two steps, the state outlives the export that it was of.
+        finished = manifest.get("complete") and manifest.get("id") == facts.get("id")
+        facts = None if finished else facts
+    if fresh:
+        return Destination(folder, manifest, facts)
+    if facts is not None:
+        check_parameters(folder, facts, parameters)
+    elif manifest is not None and manifest.get("complete"):
+        msg = (
+            f"{folder} holds a complete export of {manifest.get('finished')}: choose another "
+            "destination, or replace it with --fresh (fresh=True)."
+        )
+        raise ConfigurationError(msg)
+    elif manifest is not None:
+        msg = (
+            f"{folder} holds an incomplete export but not its {FILE_NAME}, so it cannot be gone on "
+            "with: start over with --fresh (fresh=True), or choose another destination."
+        )
+        raise ConfigurationError(msg)
+    else:
+        check_strangers(folder, parameters["resources"])
+    return Destination(folder, manifest, facts)
+
+
+def find_folder(destination: str | os.PathLike[str]) -> Path:
+    """The destination's folder, which may not exist yet.
 
     Raises:
-        ConfigurationError: It is no folder, cannot be written, holds a complete export, or files
-            that no export of this library wrote.
+        ConfigurationError: It is none, or cannot be written.
     """
     if not os.fspath(destination).strip():
         msg = "The destination is empty (an unset variable?): name a folder of its own."
@@ -45,43 +111,72 @@ def inspect_destination(
     if not os.access(existing, os.W_OK | os.X_OK):
         msg = f"{existing} cannot be written: choose another destination or mend its permissions."
         raise ConfigurationError(msg)
-    manifest = read_manifest(folder)
-    if manifest is None:
-        strangers = [name for name in names if (folder / f"{name}.jsonl").exists()]
-        if strangers and not fresh:
-            msg = (
-                f"{folder} holds {strangers[0]}.jsonl but no manifest of an export: choose another "
-                "destination, or replace the files with --fresh (fresh=True)."
-            )
-            raise ConfigurationError(msg)
-    elif manifest.get("complete") and not fresh:
+    return folder
+
+
+def unreadable(folder: Path) -> bool:
+    """Whether the state there cannot be gone on with, which an export begun anew need not."""
+    try:
+        read_facts(folder)
+    except ConfigurationError:
+        return True
+    return False
+
+
+def check_strangers(folder: Path, names: Iterable[str]) -> None:
+    """Refuse to write over files that no export of this library wrote.
+
+    Raises:
+        ConfigurationError: There is one.
+    """
+    strangers = [name for name in names if (folder / f"{name}.jsonl").exists()]
+    if strangers:
         msg = (
-            f"{folder} holds a complete export of {manifest.get('finished')}: choose another "
-            "destination, or replace it with --fresh (fresh=True)."
+            f"{folder} holds {strangers[0]}.jsonl but no manifest of an export: choose another "
+            "destination, or replace the files with --fresh (fresh=True)."
         )
         raise ConfigurationError(msg)
-    return folder, manifest
 
 
-def check_same_account(
-    folder: Path, manifest: Mapping[str, Any] | None, account: Mapping[str, Any]
-) -> None:
+def check_parameters(folder: Path, facts: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
+    """Refuse to mix exports that were asked for in different ways.
+
+    Raises:
+        CheckpointMismatchError: They differ; the message names in what.
+    """
+    for name, ours in parameters.items():
+        theirs = facts["parameters"].get(name)
+        if theirs != ours:
+            msg = (
+                f"{folder} holds an unfinished export whose {name} is {in_words(theirs)}, here it "
+                f"is {in_words(ours)}: go on as it was begun, start over with --fresh (fresh=True),"
+                " or choose another destination."
+            )
+            raise CheckpointMismatchError(msg)
+
+
+def in_words(value: object) -> str:
+    """A parameter as a person wrote it."""
+    return " ".join(map(str, value)) if isinstance(value, list) else repr(value)
+
+
+def check_same_account(found: Destination, account: Mapping[str, Any]) -> None:
     """Refuse to mix two accounts in one destination; nothing was touched yet.
 
     Raises:
         ConfigurationError: The earlier export is of another account; the message names how.
     """
-    if manifest is None or not any(manifest["account"].get(n) for n in ("name", "domains")):
+    if not any(found.account.get(n) for n in ("name", "domains")):
         return  # no account was ever seen there
     for name in ("origin", "name", "domains"):
-        theirs, ours = manifest["account"].get(name), account.get(name)
+        theirs, ours = found.account.get(name), account.get(name)
         if theirs is None or ours is None:
             continue  # the account could not be read then, or now
         same = sorted(theirs) == sorted(ours) if name == "domains" else theirs == ours
         if not same:
             msg = (
-                f"{folder} holds an export of another account: its {name} is {theirs!r}, this "
-                f"key's is {ours!r}. Choose another destination."
+                f"{found.folder} holds an export of another account: its {name} is {theirs!r}, "
+                f"this key's is {ours!r}. Choose another destination."
             )
             raise ConfigurationError(msg)
 
@@ -104,7 +199,7 @@ class Claim:
         """
         if fcntl is None:
             return
-        self.path = folder / ".kb4.lock"
+        self.path = folder / LOCK
         self.lock = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -115,19 +210,36 @@ class Claim:
         if not alone:
             os.close(self.lock)
             self.lock = None
-            msg = f"Another export writes into {folder}: wait, or choose another destination."
-            raise ConfigurationError(msg)
+            raise ConfigurationError(BUSY.format(folder))
 
     def release(self) -> None:
-        """Give the folder up."""
+        """Give the folder up; may be called again."""
         if self.lock is not None:
             self.path.unlink(missing_ok=True)
             os.close(self.lock)
             self.lock = None
 
 
-def prepare_destination(folder: Path, report: ExportReport, claim: Claim, *, fresh: bool) -> None:
-    """Make the folder, for its owner alone, and write the manifest, which says incomplete.
+def is_claimed(folder: Path) -> bool:
+    """Whether an export writes into a folder now; False where the system offers no such lock."""
+    try:
+        lock = os.open(folder / LOCK, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        if fcntl is not None:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
+def claim_destination(
+    folder: Path, parameters: Mapping[str, Any], claim: Claim, *, fresh: bool
+) -> Destination:
+    """Make the folder, for its owner alone, and take it; what it holds is looked at once more.
 
     Raises:
         ConfigurationError: It cannot be made or written, or another export writes into it, or
@@ -136,9 +248,30 @@ def prepare_destination(folder: Path, report: ExportReport, claim: Claim, *, fre
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         claim.take(folder)
-        inspect_destination(folder, report.resources, fresh=fresh)
-        report.write()
     except OSError as error:
         reason = error.strerror or type(error).__name__
         msg = f"{folder} cannot be written ({reason}): choose another destination."
         raise ConfigurationError(msg) from error
+    return inspect_destination(folder, parameters, fresh=fresh)
+
+
+def remove_earlier(found: Destination, names: Iterable[str]) -> None:
+    """Remove what an earlier export left, but for the files that are written anew.
+
+    Raises:
+        OSError: It cannot be removed.
+    """
+    keep = {f"{name}.jsonl" for name in names}
+    resources = (found.manifest or {}).get("resources", {})
+    for entry in resources.values() if isinstance(resources, dict) else ():
+        name = entry.get("file") if isinstance(entry, dict) else None
+        # A name and nothing else: a manifest is a file that anybody may have edited.
+        plain = isinstance(name, str) and Path(name).name == name and name.endswith(".jsonl")
+        if plain and name not in keep:
+            (found.folder / name).unlink(missing_ok=True)
+    remove_spool(found.folder)
+
+
+def remove_spool(folder: Path) -> None:
+    """Remove what is only kept for the sake of resuming."""
+    shutil.rmtree(folder / SPOOL, ignore_errors=True)

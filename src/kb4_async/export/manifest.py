@@ -64,6 +64,8 @@ class ResourceReport:
         gaps: What is missing.
         differences: Counts of the server that differ from what arrived. Fewer than counted is a
             gap as well.
+        reused: What was carried over from an earlier export, and which one; None where nothing
+            was.
         output: What the sink says of the file: name, bytes, sha256.
         seconds: Time it took.
     """
@@ -78,8 +80,24 @@ class ResourceReport:
     repairs: int = 0
     gaps: list[Gap] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
+    reused: dict[str, Any] | None = None
     output: Position = field(default_factory=dict)
     seconds: float = 0.0
+
+    def to_keep(self) -> dict[str, Any]:
+        """What nothing else tells of a complete resource."""
+        return {
+            "end_reasons": self.end_reasons,
+            "expected": self.expected,
+            "differences": [codec.to_plain(each) for each in self.differences],
+            "reused": self.reused,
+        }
+
+    @classmethod
+    def kept(cls, name: str, kept: Mapping[str, Any]) -> ResourceReport:
+        """Undo ``to_keep``."""
+        differences = [Difference(**each) for each in kept["differences"]]
+        return cls(name, complete=True, **{**kept, "differences": differences})
 
     def to_json(self) -> dict[str, Any]:
         """The manifest's entry."""
@@ -99,9 +117,25 @@ class ResourceReport:
                 {"scope": dict(each.scope), "counted": each.counted, "arrived": each.arrived}
                 for each in self.differences
             ],
+            **({} if self.reused is None else {"reused": self.reused}),
             "seconds": round(self.seconds, 3),
             **{name: value for name, value in self.output.items() if name != "rows"},
         }
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRun:
+    """One run of an export; several, where it was interrupted.
+
+    Attributes:
+        started: UTC, ISO 8601.
+        finished: The same; None for one that was killed.
+        requests: Attempts made; those of a killed run as far as they were committed.
+    """
+
+    started: str
+    finished: str | None
+    requests: int
 
 
 @dataclass(slots=True)
@@ -114,11 +148,15 @@ class ExportReport:
         account: Name and domains of the account, origin and region of the API.
         parameters: What was asked for.
         resources: One entry a resource, by name.
-        started: UTC, ISO 8601.
+        started: UTC, ISO 8601; of the first run.
+        id: Tells this export from others; made up.
+        runs: The runs it took so far, the present one last.
+        resume_at: When the quota that ended it is free again: UTC, ISO 8601; None where no quota
+            did.
         other_requests: Attempts made for what is not among the resources: the account, and parents
             read for their children's sake.
         finished: UTC, ISO 8601; None while it runs.
-        seconds: Time it took.
+        seconds: Time it took, all runs together as far as they were not killed.
     """
 
     destination: Path
@@ -126,6 +164,9 @@ class ExportReport:
     parameters: dict[str, Any]
     resources: dict[str, ResourceReport]
     started: str
+    id: str = ""
+    runs: list[ExportRun] = field(default_factory=list)
+    resume_at: str | None = None
     other_requests: int = 0
     finished: str | None = None
     seconds: float = 0.0
@@ -150,12 +191,15 @@ class ExportReport:
         return {
             "schema_version": SCHEMA_VERSION,
             "tool": {"name": "kb4_async", "version": VERSION},
+            "id": self.id,
             "complete": self.complete,
             "account": self.account,
             "parameters": self.parameters,
             "started": self.started,
             "finished": self.finished,
             "seconds": round(self.seconds, 3),
+            "runs": [codec.to_plain(run) for run in self.runs],
+            "resume_at": self.resume_at,
             "totals": {
                 "rows": self.rows,
                 "pages": sum(r.pages for r in self.resources.values()),

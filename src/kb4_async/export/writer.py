@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from kb4_async.errors import KB4Error, SinkError
+from kb4_async.export.checkpoint import Checkpoint
 from kb4_async.export.resources import dataset
+from kb4_async.export.units import Progress, Unit
 from kb4_async.protocol.page import Page
-from kb4_async.sinks import Position, Sink, SinkFactory
+from kb4_async.sinks import Sink, SinkFactory
 
 T = TypeVar("T")
 
-#: Pages between two commits of a dataset: what a kill can cost is asked again.
+#: Pages, and ends of listings, between two commits of a dataset: what a kill can cost is asked
+#: again. The export commits every two seconds besides.
 COMMIT_PAGES = 16
+COMMIT_SECONDS = 2.0
 
 
 class Worker:
@@ -59,54 +63,118 @@ class Worker:
 
 
 class DatasetWriter:
-    """One dataset's sink, used from the event loop.
+    """One dataset's sinks and what is kept of how far they are, used from the event loop.
+
+    Pages are committed sinks first, then checkpoint: what a kill leaves behind the last checkpoint
+    is cut off, or overwritten by key, when the sinks are opened again.
 
     Args:
         worker: The thread all sinks share.
-        factory: Makes the sink.
-        name: Name of the resource.
+        factories: Make the sinks. The last is the spool: JSON lines that a later run reads.
+        progress: How far the dataset is.
+        checkpoint: Where that is kept.
+        facts: Facts of the export, kept with it.
     """
 
-    def __init__(self, worker: Worker, factory: SinkFactory, name: str) -> None:
+    def __init__(
+        self,
+        worker: Worker,
+        factories: Sequence[SinkFactory],
+        progress: Progress,
+        checkpoint: Checkpoint,
+        facts: Callable[[], Mapping[str, object]],
+    ) -> None:
         self.worker = worker
-        self.factory = factory
-        self.name = name
-        self.sink: Sink | None = None
-        self.position: Position = {}
-        #: What the sink took; counted in its thread, for a caller may be cancelled.
-        self.rows = self.pages = self.uncommitted = 0
+        self.factories = factories
+        self.progress = progress
+        self.checkpoint = checkpoint
+        self.facts = facts
+        self.sinks: list[Sink] = []
+        self.uncommitted = 0
+        #: One sink took a page that another did not: they agree only about what is committed.
+        self.torn = False
 
     async def open(self) -> None:
-        """Open the sink.
+        """Open the sinks where the last checkpoint left them.
+
+        Raises:
+            SinkError: The destination failed.
+        """
+        progress = self.progress
+
+        def call() -> None:
+            if progress.cut_off:
+                progress.begin_anew()
+                self.checkpoint.forget(progress)
+            if not progress.positions:
+                progress.positions = [None] * len(self.factories)
+            for factory, position in zip(self.factories, progress.positions, strict=True):
+                sink = factory()
+                sink.open(dataset(progress.name), position)
+                self.sinks.append(sink)
+
+        await self.guarded(call)
+
+    async def write(self, page: Page[Any], unit: Unit) -> None:
+        """Write a page of a unit, and commit from time to time.
 
         Raises:
             SinkError: The destination failed.
         """
 
         def call() -> None:
-            sink = self.factory()
-            sink.open(dataset(self.name), None)
-            self.sink = sink
+            self.torn = len(self.sinks) > 1
+            for sink in self.sinks:
+                sink.write(page)
+            self.torn = False
+            self.progress.wrote(unit, page)
+            self.count()
 
         await self.guarded(call)
 
-    async def write(self, page: Page[Any]) -> None:
-        """Write a page, and commit from time to time.
+    async def end(self, unit: Unit, reason: str, *, counted: int | None, again: bool) -> None:
+        """Note what proved a unit's end.
+
+        Args:
+            unit: The unit.
+            reason: What proved its end.
+            counted: What the server counts, where it does.
+            again: The next run has to read it all the same.
 
         Raises:
             SinkError: The destination failed.
         """
 
         def call() -> None:
-            assert self.sink is not None  # noqa: S101  # opened before
-            self.sink.write(page)
-            self.rows += len(page)
-            self.pages += 1
-            self.uncommitted += 1
-            if self.uncommitted >= COMMIT_PAGES:
-                self.commit()
+            unit.end, unit.counted, unit.again = reason, counted, again
+            self.progress.changed.add(unit.key)
+            self.count()
 
         await self.guarded(call)
+
+    async def reread(self, units: Sequence[Unit]) -> None:
+        """Note that the next run has to read units from their beginning.
+
+        Raises:
+            SinkError: The destination failed.
+        """
+
+        def call() -> None:
+            for unit in units:
+                unit.again = True
+                self.progress.changed.add(unit.key)
+                self.uncommitted += 1
+
+        await self.guarded(call)
+
+    async def commit(self) -> None:
+        """Commit what is not committed yet.
+
+        Raises:
+            SinkError: The destination failed.
+        """
+        if self.uncommitted:
+            await self.guarded(self.commit_now)
 
     async def close(self, *, complete: bool) -> None:
         """Commit what is whole and release the destination.
@@ -116,22 +184,30 @@ class DatasetWriter:
         """
 
         def call() -> None:
-            if self.sink is None:
-                return
-            sink = self.sink
             try:
-                self.commit()
+                self.commit_now()
             finally:
-                self.sink = None
-                sink.close(complete)
+                sinks, self.sinks = self.sinks, []
+                for sink in sinks:
+                    sink.close(complete)
 
         await self.guarded(call)
 
-    def commit(self) -> None:
-        """Commit, in the worker thread."""
-        if self.sink is not None:
-            self.position = self.sink.commit() or {}
-            self.uncommitted = 0
+    # -- in the worker thread ---------------------------------------------------------------------
+
+    def count(self) -> None:
+        """One thing more is not committed."""
+        self.uncommitted += 1
+        if self.uncommitted >= COMMIT_PAGES:
+            self.commit_now()
+
+    def commit_now(self) -> None:
+        """Sinks first, then the checkpoint."""
+        if not self.sinks or self.torn:
+            return
+        self.progress.positions = [sink.commit() or {} for sink in self.sinks]
+        self.checkpoint.record(self.progress, self.facts())
+        self.uncommitted = 0
 
     async def guarded(self, call: Callable[[], None]) -> None:
         """Run a call; whatever a sink raises becomes a ``SinkError``."""
@@ -141,7 +217,7 @@ class DatasetWriter:
             raise
         except Exception as error:
             msg = (
-                f"The sink of {self.name} failed ({type(error).__name__}: {error}): mend the "
-                "destination, then run again."
+                f"The sink of {self.progress.name} failed ({type(error).__name__}: {error}): mend "
+                "the destination, then run again."
             )
             raise SinkError(msg) from error

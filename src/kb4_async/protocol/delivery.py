@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from collections.abc import Set as AbstractSet
 
 from kb4_async.protocol.asks import Edges
@@ -18,6 +18,8 @@ class Delivery:
     Args:
         place: Where the listing goes on.
         max_items: Deliver at most this many records.
+        known: The keys of all records that were delivered before ``place``; None where they are
+            not at hand.
 
     Attributes:
         rows: Records delivered.
@@ -31,14 +33,16 @@ class Delivery:
         cut_behind: It is the one before.
     """
 
-    def __init__(self, place: Place, max_items: int | None) -> None:
+    def __init__(
+        self, place: Place, max_items: int | None, known: Collection[Key] | None = None
+    ) -> None:
         self.max_items = max_items
         self.rows = place.rows
-        self.index = KeyIndex(place.edges[: place.edges_known])
+        self.index = KeyIndex(place.edges[: place.edges_known], known)
         self.reading = 1
         self.turn = 1
         self.moves = 0
-        self.blind = place.blind or (place.rows > 0 and not place.edges_known)
+        self.blind = known is None and place.forgetful
         self.cut = place.cut
         self.cut_behind = False
         #: Records delivered before the listing was begun again that did not come again yet.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import islice
 from operator import lt
@@ -26,6 +26,11 @@ class KeyIndex:
     keys are kept one by one as well, so that a listing that turns out not to ascend by then is
     known whole; such a listing keeps all its keys (about 60 bytes each).
 
+    Args:
+        edges: The edges of what an earlier run delivered.
+        known: Every key that it delivered, for whoever still has them: the index is then what it
+            would be without the interruption.
+
     Attributes:
         ordered: Keys ascended so far.
         edges: Lowest and highest key of each delivered page.
@@ -37,11 +42,11 @@ class KeyIndex:
 
     __slots__ = ("before", "complete", "edges", "exact", "ordered")
 
-    def __init__(self, edges: Sequence[Edge] = ()) -> None:
-        self.ordered = self.complete = True
+    def __init__(self, edges: Sequence[Edge] = (), known: Collection[Key] | None = None) -> None:
+        self.ordered, self.complete = bool(edges) or not known, True
         self.edges: list[Edge] = list(edges)
         self.before = tuple(edges)
-        self.exact: set[Key] | None = set()
+        self.exact: set[Key] | None = set(known or ())
 
     def fresh(
         self,

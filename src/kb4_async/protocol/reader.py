@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from kb4_async.errors import APIError, IncompleteListingError, IncompleteReason, KB4Error
@@ -43,6 +43,7 @@ class Setup:
         resource: Where ``habits`` keeps what is learned.
         habits: What is known of the server.
         auto: May change from page numbers to cursors and back.
+        known: Keys of all records that an earlier run delivered, where they are at hand.
     """
 
     per_page: int
@@ -55,6 +56,7 @@ class Setup:
     resource: str = ""
     habits: Habits = field(default_factory=Habits)
     auto: bool = False
+    known: Collection[Key] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ class Reader(ABC):
 
     def __init__(self, setup: Setup, place: Place, delivery: Delivery | None = None) -> None:
         self.setup = setup
-        self.delivery = delivery or Delivery(place, setup.max_items)
+        self.delivery = delivery or Delivery(place, setup.max_items, setup.known)
         self.position = place.number
         self.size = place.size or setup.per_page
         self.count = self.expected = setup.count

@@ -77,6 +77,11 @@ class Place:
     cut: int = 0
     end_reason: EndReason | None = None
 
+    @property
+    def forgetful(self) -> bool:
+        """Whether some delivered records cannot be told again from what stands here."""
+        return self.blind or (self.rows > 0 and not self.edges_known)
+
 
 def write_token(identity: Identity, place: Place) -> str:
     """Write a token. Cost: a few microseconds a thousand delivered pages, and as many bytes
@@ -132,6 +137,24 @@ def read_token(token: str, identity: Identity) -> Place:
                 f"is {value!r}. Use the same call that gave the token, or start without one."
             )
             raise CheckpointMismatchError(msg)
+    return checked_place(state)
+
+
+def place_of(token: str) -> Place:
+    """Read a token's place, whatever listing it belongs to.
+
+    Raises:
+        ConfigurationError: It is not a token, or not of this version of the library.
+    """
+    return checked_place(unpack(token))
+
+
+def checked_place(state: dict[str, Any]) -> Place:
+    """Read a token's place.
+
+    Raises:
+        ConfigurationError: Nobody here wrote it.
+    """
     try:
         return read_place(state)
     except (ValueError, KeyError, TypeError, IndexError) as error:

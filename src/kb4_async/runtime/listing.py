@@ -10,7 +10,7 @@ from kb4_async.protocol.page import Page
 from kb4_async.runtime.assembly import Form
 from kb4_async.runtime.engine import Tally
 from kb4_async.runtime.iterators import PageIterator, RecordIterator
-from kb4_async.runtime.source import Source, Spec
+from kb4_async.runtime.source import Known, Source, Spec
 from kb4_async.runtime.stream import PageStream
 from kb4_async.runtime.turnstile import Rank
 
@@ -85,3 +85,14 @@ class Listing(Generic[R]):
         """
         async with aclosing(aiter(self)) as records:
             return [record async for record in records]
+
+
+def continued(listing: Listing[R], start: str | None, known: Known | None) -> Listing[R]:
+    """The same listing from a place that an earlier run left it at.
+
+    Args:
+        listing: From its beginning.
+        start: Resume token; None for the beginning.
+        known: What that run delivered, as far as it is at hand; none of it is delivered again.
+    """
+    return Listing(listing.source, replace(listing.spec, start=start, known=known))

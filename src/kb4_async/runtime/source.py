@@ -11,12 +11,13 @@ from typing import TypeVar
 from kb4_async.errors import ClientClosedError
 from kb4_async.options import Paging
 from kb4_async.protocol.asks import Ask, Verify
+from kb4_async.protocol.codec import Key
 from kb4_async.protocol.endpoints import PAGE_SIZES, USERS, Endpoint
 from kb4_async.protocol.habits import Habits
 from kb4_async.protocol.modes import begin
 from kb4_async.protocol.reader import Reader, Setup
 from kb4_async.protocol.request import Request
-from kb4_async.protocol.token import Identity, read_token
+from kb4_async.protocol.token import Identity, Place, read_token
 from kb4_async.runtime.engine import Engine
 from kb4_async.runtime.pool import PagePool
 from kb4_async.runtime.scope import Scope
@@ -134,6 +135,19 @@ class Recount:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What an earlier run delivered of a listing, for whoever still has it.
+
+    Attributes:
+        keys: The records' keys.
+        rows: How many records there are; some servers list one twice.
+    """
+
+    keys: frozenset[Key]
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class Spec:
     """One listing: what is asked and how it is read.
 
@@ -149,6 +163,8 @@ class Spec:
         count: Number of records as a parent's record gives it; None where unknown.
         recount: How to ask for ``count`` again.
         start: Resume token.
+        known: What was delivered before ``start``, or, without one, what is not to be delivered
+            again although everything is read.
     """
 
     endpoint: Endpoint
@@ -162,6 +178,7 @@ class Spec:
     count: int | None = None
     recount: Recount | None = None
     start: str | None = None
+    known: Known | None = None
 
     @property
     def identity(self) -> Identity:
@@ -191,8 +208,13 @@ class Spec:
             resource=row.resource,
             habits=habits,
             auto=paging == "auto",
+            known=None if self.known is None else self.known.keys,
         )
-        place = None if self.start is None else read_token(self.start, self.identity)
+        place = None
+        if self.start is not None:
+            place = read_token(self.start, self.identity)
+        elif self.known is not None:
+            place = Place(size=setup.per_page, rows=self.known.rows)
         return begin(setup, paging, row.paging, place)
 
     def request(self, ask: Ask) -> Request:

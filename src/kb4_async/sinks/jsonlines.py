@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from kb4_async.errors import SinkError
 from kb4_async.protocol.page import Page
@@ -26,7 +28,7 @@ class JsonLinesSink:
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.directory = Path(directory)
         self.path = self.directory
-        self.file: BinaryIO | None = None
+        self.file: FileIO | None = None
         self.digest = hashlib.sha256()
         self.bytes = 0
         self.rows = 0
@@ -35,46 +37,59 @@ class JsonLinesSink:
         """Begin the file, or cut it back to the position.
 
         Raises:
-            SinkError: The file cannot be opened, or is shorter than the position says.
+            SinkError: The file cannot be opened, or does not hold what the position says.
         """
         self.path = self.directory / f"{dataset.name}.jsonl"
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
         # Never through a link: what it points to is not ours to truncate.
         flags |= getattr(os, "O_NOFOLLOW", 0)
+        keep = int(position["bytes"]) if position else 0
         try:
-            self.file = os.fdopen(os.open(self.path, flags, 0o600), "r+b")
+            # Pages are large and written whole: a buffer would only hide which of them arrived.
+            self.file = os.fdopen(os.open(self.path, flags, 0o600), "r+b", buffering=0)
             if hasattr(os, "fchmod"):
                 os.fchmod(self.file.fileno(), 0o600)  # it may be there from before
-            keep = int(position["bytes"]) if position else 0
-            self.rehash(self.file, keep)
+            if position:
+                self.rehash(self.file, keep, position.get("sha256"))
             self.file.truncate(keep)
             self.file.seek(keep)
+            sync_folder(self.directory)
         except OSError as error:
             raise self.failed(error) from error
         self.bytes = keep
         self.rows = int(position["rows"]) if position else 0
 
-    def rehash(self, file: BinaryIO, length: int) -> None:
-        """Take what is kept of an earlier run into the checksum."""
+    def rehash(self, file: FileIO, length: int, expected: object) -> None:
+        """Take what is kept of an earlier run into the checksum, which tells whether it is that.
+
+        Raises:
+            SinkError: It is something else.
+        """
         left = length
-        while left:
-            piece = file.read(min(left, 1 << 20))
-            if not piece:
-                msg = f"{self.path} is shorter than the checkpoint says: start over with --fresh."
-                raise SinkError(msg)
+        while left and (piece := file.read(min(left, 1 << 20))):
             self.digest.update(piece)
             left -= len(piece)
+        if left or self.digest.hexdigest() != expected:
+            what = "is shorter than" if left else "is not what"
+            msg = f"{self.path} {what} the checkpoint says: start over with --fresh (fresh=True)."
+            raise SinkError(msg)
 
     def write(self, page: Page[Any]) -> None:
-        """Append a page's records.
+        """Append a page's records, or nothing.
 
         Raises:
             SinkError: The disk is full or gone.
         """
         lines = page.json_lines()
+        file = self.opened
         try:
-            self.opened.write(lines)
+            left = memoryview(lines)
+            while left:
+                left = left[file.write(left) or 0 :]
         except OSError as error:
+            with suppress(OSError):  # what is left of it is cut off when the file is opened again
+                file.truncate(self.bytes)
+                file.seek(self.bytes)
             raise self.failed(error) from error
         self.digest.update(lines)
         self.bytes += len(lines)
@@ -87,7 +102,6 @@ class JsonLinesSink:
             SinkError: The disk is full or gone.
         """
         try:
-            self.opened.flush()
             os.fsync(self.opened.fileno())
         except OSError as error:
             raise self.failed(error) from error
@@ -113,7 +127,7 @@ class JsonLinesSink:
             raise self.failed(error) from error
 
     @property
-    def opened(self) -> BinaryIO:
+    def opened(self) -> FileIO:
         """The open file."""
         if self.file is None:
             msg = "The sink is not open."
@@ -127,3 +141,17 @@ class JsonLinesSink:
             f"{self.path} cannot be written ({reason}): free space or mend the destination, then "
             "run the same command again."
         )
+
+
+def sync_folder(folder: Path) -> None:
+    """Make it durable that a file was made, where the system lets folders be opened.
+
+    Raises:
+        OSError: The disk is gone.
+    """
+    if hasattr(os, "O_DIRECTORY"):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -265,11 +265,14 @@ def remove_earlier(found: Destination, names: Iterable[str]) -> None:
     resources = (found.manifest or {}).get("resources", {})
     for entry in resources.values() if isinstance(resources, dict) else ():
         name = entry.get("file") if isinstance(entry, dict) else None
-        # A name and nothing else: a manifest is a file that anybody may have edited.
-        plain = isinstance(name, str) and Path(name).name == name and name.endswith(".jsonl")
-        if plain and name not in keep:
+        if isinstance(name, str) and is_dataset_file(name) and name not in keep:
             (found.folder / name).unlink(missing_ok=True)
     remove_spool(found.folder)
+
+
+def is_dataset_file(name: str) -> bool:
+    """Whether it is a plain name as exports use; a manifest is a file that anybody may edit."""
+    return Path(name).name == name and name.endswith(".jsonl")
 
 
 def remove_spool(folder: Path) -> None:

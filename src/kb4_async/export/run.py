@@ -40,6 +40,7 @@ from kb4_async.records import Account
 from kb4_async.reporting.client import ReportingClient
 from kb4_async.runtime.engine import Tally
 from kb4_async.sinks import JsonLinesSink, SinkFactory
+from kb4_async.sinks.jsonlines import sync_folder
 
 
 class Run:
@@ -285,6 +286,8 @@ class Run:
             )
             raise SinkError(msg) from error
         if report.complete:
+            # A power cut must not take the manifest that says so and leave the removal.
+            sync_folder(report.destination)
             self.checkpoint.remove()
             remove_spool(report.destination)
         else:

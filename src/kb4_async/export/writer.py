@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from time import monotonic
 from typing import Any, TypeVar
 
 from kb4_async.errors import KB4Error, SinkError
@@ -16,17 +18,25 @@ from kb4_async.sinks import Sink, SinkFactory
 
 T = TypeVar("T")
 
-#: Pages, and ends of listings, between two commits of a dataset: what a kill can cost is asked
-#: again. The export commits every two seconds besides.
-COMMIT_PAGES = 16
+#: An export commits as often as costs a twentieth of its time, for what a kill finds uncommitted is
+#: asked again; what is left over, every other second.
+COMMIT_SHARE = 20
 COMMIT_SECONDS = 2.0
 
 
 class Worker:
-    """The export's worker thread."""
+    """The export's worker thread, and when it commits next."""
 
     def __init__(self) -> None:
         self.pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kb4-sink")
+        self.next_commit = 0.0
+
+    @contextmanager
+    def committing(self) -> Iterator[None]:
+        """Take the time that a commit takes; in the thread."""
+        began = monotonic()
+        yield
+        self.next_commit = monotonic() + COMMIT_SHARE * (monotonic() - began)
 
     async def run(self, call: Callable[[], T]) -> T:
         """Run a call in the thread; once begun it ends, also when the caller is cancelled.
@@ -198,15 +208,16 @@ class DatasetWriter:
     def count(self) -> None:
         """One thing more is not committed."""
         self.uncommitted += 1
-        if self.uncommitted >= COMMIT_PAGES:
+        if monotonic() >= self.worker.next_commit:
             self.commit_now()
 
     def commit_now(self) -> None:
         """Sinks first, then the checkpoint."""
         if not self.sinks or self.torn:
             return
-        self.progress.positions = [sink.commit() or {} for sink in self.sinks]
-        self.checkpoint.record(self.progress, self.facts())
+        with self.worker.committing():
+            self.progress.positions = [sink.commit() or {} for sink in self.sinks]
+            self.checkpoint.record(self.progress, self.facts())
         self.uncommitted = 0
 
     async def guarded(self, call: Callable[[], None]) -> None:

@@ -43,10 +43,17 @@ from kb4_async.events import (
     RetryScheduled,
 )
 from kb4_async.export.estimate import ResourcePlan
-from kb4_async.export.manifest import Difference, ExportReport, Gap, ResourceReport
+from kb4_async.export.manifest import (
+    Difference,
+    ExportReport,
+    ExportRun,
+    Gap,
+    ResourceReport,
+)
 from kb4_async.export.plan import ExportPlan, PlanTiming, Saving, plan_export
 from kb4_async.export.resources import DEFAULT_RESOURCES, ON_REQUEST
 from kb4_async.export.runner import export_account
+from kb4_async.export.status import ExportStatus, ResourceStatus, export_status
 from kb4_async.options import Limits, Retry, Timeout, Window
 from kb4_async.protocol.address import REGIONS
 from kb4_async.protocol.page import Page
@@ -132,7 +139,9 @@ __all__ = [
     "ExportPlan",
     "ExportProgress",
     "ExportReport",
+    "ExportRun",
     "ExportStarted",
+    "ExportStatus",
     "ExportWaiting",
     "FanOut",
     "Gap",
@@ -173,6 +182,7 @@ __all__ = [
     "RequestFinished",
     "ResourcePlan",
     "ResourceReport",
+    "ResourceStatus",
     "Retry",
     "RetryScheduled",
     "RiskScore",
@@ -207,6 +217,7 @@ __all__ = [
     "diagnose",
     "diagnose_scim",
     "export_account",
+    "export_status",
     "load_plan",
     "plan_export",
     "read_groups",

@@ -14,6 +14,7 @@ from kb4_async.cli.reading import doctor, get, list_records
 from kb4_async.cli.scim_writing import apply as scim_apply
 from kb4_async.cli.scim_writing import plan as scim_plan
 from kb4_async.cli.simulating import demo, simulate
+from kb4_async.cli.status import status
 
 app = typer.Typer(
     name="kb4",
@@ -50,6 +51,7 @@ def options(
 
 
 app.command()(export)
+app.command()(status)
 app.command()(plan)
 app.command("list")(list_records)
 app.command()(get)

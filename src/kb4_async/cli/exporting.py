@@ -42,13 +42,29 @@ VerifyMode = Annotated[
     typer.Option("--verify", help="tail (look at a page or two again), full (read twice) or none."),
 ]
 
+Reuse = Annotated[
+    str | None,
+    typer.Option(
+        "--reuse",
+        metavar="PREVIOUS",
+        help="An earlier export of the account: recipients of closed security tests that did not "
+        "change are carried over from it.",
+    ),
+]
+
 
 def export(
     dest: Annotated[str, typer.Argument(help="A folder of its own; made if it does not exist.")],
     resource: Resources = None,
     members: MembersMode = "fetched",
     verify: VerifyMode = "tail",
-    fresh: Annotated[bool, typer.Option(help="Replace an earlier export there.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Start over: replace what an earlier export left there.")
+    ] = False,
+    reuse: Reuse = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Sleep through a spent daily quota, and go on.")
+    ] = False,
     region: Region = None,
     base_url: BaseUrl = None,
     limits: LimitTexts = None,
@@ -56,7 +72,10 @@ def export(
     json: Json = False,
     quiet: Annotated[bool, typer.Option(help="Show no progress.")] = False,
 ) -> None:
-    """Export the whole account as JSON lines, with a manifest that proves it is complete."""
+    """Export the whole account as JSON lines, with a manifest that proves it is complete.
+
+    Interrupted, by whatever: run the same command again, and it goes on.
+    """
 
     async def work() -> ExportReport:
         view = ExportView(resource or DEFAULT_RESOURCES, quiet=quiet)
@@ -71,6 +90,8 @@ def export(
                     members=members,  # type: ignore[arg-type]  # checked by export_account
                     verify=verify,  # type: ignore[arg-type]  # checked by export_account
                     fresh=fresh,
+                    wait=wait,
+                    reuse=reuse,
                     on_event=view,
                 )
 

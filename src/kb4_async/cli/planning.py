@@ -15,7 +15,7 @@ from kb4_async import (
     Window,
     plan_export,
 )
-from kb4_async.cli.exporting import MembersMode, Resources, VerifyMode
+from kb4_async.cli.exporting import MembersMode, Resources, Reuse, VerifyMode
 from kb4_async.cli.running import (
     COMPLETE,
     CREDENTIALS,
@@ -44,6 +44,7 @@ def plan(
     resource: Resources = None,
     members: MembersMode = "fetched",
     verify: VerifyMode = "tail",
+    reuse: Reuse = None,
     region: Region = None,
     base_url: BaseUrl = None,
     limits: LimitTexts = None,
@@ -60,6 +61,7 @@ def plan(
                 resource,
                 members=members,  # type: ignore[arg-type]  # checked by plan_export
                 verify=verify,  # type: ignore[arg-type]
+                reuse=reuse,
             )
         print_bytes(to_json(found.to_json()) if json else describe(found, width()).encode())
         return found

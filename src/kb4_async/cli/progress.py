@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 
@@ -17,6 +18,7 @@ from kb4_async import (
     ExportProgress,
     ExportReport,
     ExportStarted,
+    ExportWaiting,
     LedgerUnavailable,
     ListingRepaired,
     RetryScheduled,
@@ -82,8 +84,13 @@ class ExportView:
         if isinstance(event, ExportProgress):
             self.advance(event)
         elif isinstance(event, ExportStarted):
-            if event.replaces:
+            if event.resumes:
+                self.say(f"{event.destination} holds an unfinished export; it goes on.")
+            elif event.replaces:
                 self.say(f"{event.destination} holds an earlier export; it is begun again.")
+        elif isinstance(event, ExportWaiting):
+            free = datetime.fromisoformat(event.until).astimezone()
+            self.say(f"The daily quota is spent; going on at {free:%Y-%m-%d %H:%M:%S}.")
         elif isinstance(event, RetryScheduled):
             self.say(f"{event.path}: trying again in {event.delay:.1f} s ({event.reason})")
         elif isinstance(event, ListingRepaired):
@@ -167,4 +174,8 @@ def print_missing(report: ExportReport, console: Console) -> None:
         say(f"missing from {', '.join(places)}: {message}", highlight=False)
     if not report.complete:
         manifest = report.destination / "manifest.json"
-        say(f"INCOMPLETE: {manifest} names what is missing.", highlight=False)
+        again = "run the same command again, and it goes on"
+        if report.resume_at is not None:
+            free = datetime.fromisoformat(report.resume_at).astimezone()
+            again += f", at {free:%Y-%m-%d %H:%M:%S} or later (--wait does so by itself)"
+        say(f"INCOMPLETE: {manifest} names what is missing; {again}.", highlight=False)

@@ -131,10 +131,27 @@ async def read_tests(
         await step.reread(list(step.progress.units.values()))
 
 
-async def read_recipients(board: Board, counts: CampaignCounts, verify: Verify, step: Step) -> None:
-    """Read every test's recipients."""
+async def read_recipients(
+    board: Board,
+    counts: CampaignCounts,
+    verify: Verify,
+    carry: Callable[[CampaignCounts, Step], Awaitable[None]] | None,
+    step: Step,
+) -> None:
+    """Read every test's recipients.
+
+    Args:
+        board: The tests.
+        counts: What their campaigns count.
+        verify: How movement is looked for.
+        carry: Writes those that need not be read, once all tests are known.
+        step: The resource.
+    """
     # Campaigns are few, and without their counts each test costs some requests more.
     await counts.known.wait()
+    if carry is not None:
+        await board.complete()
+        await carry(counts, step)
     await read_children(board.each(), recipients(step, verify, counts), step, None)
     known = [counts.users.get(test.id) for test in board.parents]
     if None not in known:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kb4_async.errors import KB4Error
 from kb4_async.export.parents import id_of
 from kb4_async.export.resources import NEEDS, Members, needed
+from kb4_async.export.reuse import Earlier
 from kb4_async.export.survey import Found, Survey
 from kb4_async.protocol.asks import Verify
 from kb4_async.protocol.codec import Key
@@ -59,6 +60,7 @@ class Choice:
     names: tuple[str, ...]
     members: Members
     verify: Verify
+    reuse: Earlier | None = None
 
 
 def number_of_seats(found: Survey) -> int | None:
@@ -251,6 +253,8 @@ def recipients_parts(found: Survey, choice: Choice) -> list[Part]:
         count = users.get(key)
         if count == 0:
             return Child(0, 0)
+        if carried(test, count, choice.reuse):
+            return Child(choice.reuse.rows[key] if choice.reuse else 0, 0)
         scheduled = count_in(test, "scheduled_count")
         return child(scheduled if count is None else count, choice.verify)
 
@@ -260,7 +264,25 @@ def recipients_parts(found: Survey, choice: Choice) -> list[Part]:
         children_part(tests, "security test", count, one, choice.verify)
         for tests in found.listings["security_tests"]
     ]
+    if choice.reuse is not None:
+        parts = [
+            tell_carried(part, tests.records, choice.reuse)
+            for part, tests in zip(parts, found.listings["security_tests"], strict=True)
+        ]
     return [part if every or not part.requests else unsure(part) for part in parts]
+
+
+def tell_carried(part: Part, tests: Sequence[Mapping[str, Any]], reuse: Earlier) -> Part:
+    """The same price, which says how many tests cost nothing."""
+    count = sum(reuse.holds(test) for test in tests)
+    return replace(part, basis=f"{part.basis}; {count:,} of them carried over") if count else part
+
+
+def carried(test: Mapping[str, Any], count: int | None, reuse: Earlier | None) -> bool:
+    """Whether a test's recipients will be carried over from an earlier export."""
+    if reuse is None or not reuse.holds(test):
+        return False
+    return count is None or count == reuse.rows[id_of(test, "pst_id")]
 
 
 def counted_by_campaigns(choice: Choice) -> bool:

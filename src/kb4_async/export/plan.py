@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from kb4_async.errors import KB4Error
 from kb4_async.export.estimate import Choice, ResourcePlan, number_of_seats, price
 from kb4_async.export.resources import NEEDS, Members, choose_resources, needed
+from kb4_async.export.reuse import Earlier
 from kb4_async.export.survey import Survey, survey
 from kb4_async.options import DAY, Limits, Window
 from kb4_async.protocol.asks import Verify
@@ -123,6 +126,7 @@ async def plan_export(
     *,
     members: Members = "fetched",
     verify: Verify = "tail",
+    reuse: str | os.PathLike[str] | None = None,
 ) -> ExportPlan:
     """Learn what an export will cost, without reading anything whole.
 
@@ -133,6 +137,7 @@ async def plan_export(
         resources: As for ``export_account``.
         members: As for ``export_account``.
         verify: As for ``export_account``.
+        reuse: As for ``export_account``.
 
     Returns:
         The plan. Its exact entries are what reading costs if nothing changes until then.
@@ -148,11 +153,15 @@ async def plan_export(
     """
     names = choose_resources(resources, members)
     check_verify(verify)
+    earlier = None if reuse is None else await asyncio.to_thread(Earlier, reuse)
     # The account is no listing; children are priced by their parents.
     listings = [name for name in needed(names) if name != "account" and name not in NEEDS]
     found = await survey(kb, listings)
+    if earlier is not None and not isinstance(found.account, KB4Error):
+        earlier.check_account({"origin": kb.address.origin, **found.account})
     # Arithmetic on a large account takes some tenths of a second, which the event loop needs.
-    choice, concurrency = Choice(names, members, verify), kb.options.max_concurrency
+    choice = Choice(names, members, verify, earlier)
+    concurrency = kb.options.max_concurrency
     held = tuple(each.window for each in kb.rate_status().held)
     return await asyncio.to_thread(make_plan, found, choice, held, concurrency)
 
@@ -210,19 +219,20 @@ def licensed_users(found: Survey) -> tuple[int, str]:
 def savings(found: Survey, choice: Choice, requests: int) -> tuple[Saving, ...]:
     """Cheaper choices: each is priced as a plan of its own."""
     names, members, verify = choice.names, choice.members, choice.verify
+    with_reuse = partial(Choice, reuse=choice.reuse)
     others: dict[str, Choice] = {}
     if members == "fetched" and {"users", "groups", "members"} <= set(names):
         what = 'take members out of the users\' own groups (members="derived")'
-        others[what] = Choice(names, "derived", verify)
+        others[what] = with_reuse(names, "derived", verify)
     for name in ("recipients", "user_risk_history", "group_risk_history"):
         rest = tuple(each for each in names if each != name)
         if name in names and rest:
-            others[f"leave out {name}"] = Choice(rest, members, verify)
+            others[f"leave out {name}"] = with_reuse(rest, members, verify)
     if verify == "full":
-        others['read everything once (verify="tail")'] = Choice(names, members, "tail")
+        others['read everything once (verify="tail")'] = with_reuse(names, members, "tail")
     if verify != "none":
         what = 'never look whether rows moved meanwhile (verify="none")'
-        others[what] = Choice(names, members, "none")
+        others[what] = with_reuse(names, members, "none")
     saved = [Saving(what, requests - total(price(found, it))) for what, it in others.items()]
     saved.sort(key=lambda saving: -saving.requests)
     return tuple(saving for saving in saved if saving.requests > 0)

@@ -26,6 +26,7 @@ from kb4_async.export.manifest import ExportReport
 from kb4_async.export.membership import Roll, derive_all, derive_members
 from kb4_async.export.parents import Board, CampaignCounts, ParentOf, group_of, test_of, user_of
 from kb4_async.export.resources import Members, choose_resources
+from kb4_async.export.reuse import Carrying, Earlier
 from kb4_async.export.run import Run
 from kb4_async.export.step import Work, follow, write_account
 from kb4_async.protocol.asks import Verify
@@ -53,6 +54,7 @@ async def export_account(
     on_event: Observer | None = None,
     sink: SinkFactory | None = None,
     wait: bool = False,
+    reuse: str | os.PathLike[str] | None = None,
 ) -> ExportReport:
     """Export a whole account: one dataset a resource, and ``manifest.json``.
 
@@ -79,6 +81,9 @@ async def export_account(
         sink: Makes the sink of each dataset; JSON lines in ``destination`` if left out. With one of
             your own, JSON lines are spooled there besides until the export is complete.
         wait: Where a daily quota is spent, sleep until it is free again and go on, day after day.
+        reuse: An earlier export of the same account. The recipients of security tests that were
+            closed then, and whose records are the same now, are carried over from it; the manifest
+            names them.
 
     Returns:
         The report; ``report.complete`` is true, or its resources' ``gaps`` say what is missing.
@@ -103,6 +108,7 @@ async def export_account(
     """
     names = choose_resources(resources, members)
     check_verify(verify)
+    earlier = None if reuse is None else await asyncio.to_thread(Earlier, reuse)
     parameters = {
         "resources": list(names),
         "members": members,
@@ -113,7 +119,7 @@ async def export_account(
     while True:
         run = Run(kb, names, parameters, sink, on_event)
         try:
-            await export_once(run, destination, fresh=fresh)
+            await export_once(run, destination, earlier, fresh=fresh)
             report, quota = run.report, run.quota
         except QuotaExhaustedError as error:  # before the first answer: nothing was touched
             if not wait:
@@ -145,29 +151,35 @@ async def sleep(seconds: float) -> None:
         await asyncio.sleep(min(left, NAP))
 
 
-async def export_once(run: Run, destination: str | os.PathLike[str], *, fresh: bool) -> None:
+async def export_once(
+    run: Run, destination: str | os.PathLike[str], earlier: Earlier | None, *, fresh: bool
+) -> None:
     """Let an export come as far as it does in one run."""
     look = partial(inspect_destination, destination, run.parameters, fresh=fresh)
     try:
         found = await asyncio.to_thread(look)
+        if earlier is not None:
+            earlier.check_destination(found.folder)
         if is_claimed(found.folder):
             raise ConfigurationError(BUSY.format(found.folder))
         account = await run.read_account()
         check_same_account(found, run.identity)
+        if earlier is not None:
+            earlier.check_account(run.identity)
         await run.claim(found.folder, fresh=fresh)
         if run.observer is not None:
             replaces = found.manifest is not None and not run.resumes
             started = ExportStarted(str(found.folder), replaces=replaces, resumes=run.resumes)
             tell(run.observer, started)
         try:
-            await run.all(assign(run, account))
+            await run.all(assign(run, account, earlier))
         finally:
             await run.end()
     finally:
         await run.close()
 
 
-def assign(run: Run, account: Page[Account] | KB4Error) -> dict[str, Work]:
+def assign(run: Run, account: Page[Account] | KB4Error, earlier: Earlier | None) -> dict[str, Work]:
     """What each step does, once those that feed others are tied to them."""
     kb, verify, steps = run.kb, run.parameters["verify"], run.steps
     groups, users = board(run, "groups", group_of), board(run, "users", user_of)
@@ -184,6 +196,9 @@ def assign(run: Run, account: Page[Account] | KB4Error) -> dict[str, Work]:
     security_tests = [
         phishing.security_tests.listing(filters, verify=verify) for filters in SECURITY_TESTS.passes
     ]
+    carry = None
+    if earlier is not None and "recipients" in run.names:
+        carry = Carrying(earlier, steps["security_tests"]).run
     work: dict[str, Work] = {
         "account": partial(write_account, account),
         "users": partial(follow, [kb.users.list(verify=verify)]),
@@ -193,7 +208,7 @@ def assign(run: Run, account: Page[Account] | KB4Error) -> dict[str, Work]:
         "training_campaigns": partial(follow, [kb.training.campaigns.list(verify=verify)]),
         "phishing_campaigns": partial(follow, campaigns),
         "security_tests": partial(read_tests, security_tests, tests, counts),
-        "recipients": partial(read_recipients, tests, counts, verify),
+        "recipients": partial(read_recipients, tests, counts, verify, carry),
         "store_purchases": partial(follow, [kb.training.store_purchases.list(verify=verify)]),
         "policies": partial(follow, [kb.training.policies.list(verify=verify)]),
         "account_risk_history": partial(follow, [kb.account.risk_history(verify=verify)]),

@@ -134,7 +134,7 @@ class Step:
         report.rows, report.pages = progress.rows, progress.pages
         report.seconds = progress.seconds
         if not report.complete:
-            report.end_reasons = progress.end_reasons
+            report.end_reasons, report.reused = progress.end_reasons, progress.reused
         report.output = (progress.positions[0] if progress.positions else None) or {}
         report.complete = complete
         progress.report = report.to_keep() if complete else None

@@ -102,6 +102,7 @@ class Progress:
         repairs: Times a listing was read again.
         seconds: Time spent on it.
         report: The manifest's entry, once it is complete.
+        origin: The earlier export that some of it was carried over from.
         changed: Keys of units that are to be committed.
     """
 
@@ -115,6 +116,7 @@ class Progress:
     repairs: int = 0
     seconds: float = 0.0
     report: dict[str, Any] | None = None
+    origin: dict[str, Any] | None = None
     changed: set[str] = field(default_factory=set)
 
     def unit(self, key: str) -> Unit:
@@ -141,6 +143,7 @@ class Progress:
         """Forget everything that was written."""
         self.positions = [None] * len(self.positions)
         self.units, self.order, self.rows, self.pages = {}, [], 0, 0
+        self.origin = None
 
     @property
     def cut_off(self) -> bool:
@@ -159,9 +162,21 @@ class Progress:
             if unit.closed and unit.counted is not None and unit.counted != unit.rows:
                 yield unit
 
+    @property
+    def reused(self) -> dict[str, Any] | None:
+        """What was carried over, and from where, as the manifest says it."""
+        if self.origin is None:
+            return None
+        carried = [unit for unit in self.units.values() if unit.end == REUSED and unit.of_parent]
+        return {
+            "export": self.origin,
+            "rows": sum(unit.rows for unit in carried),
+            "scopes": [unit.scope for unit in carried],
+        }
+
     def to_json(self) -> dict[str, Any]:
         """As it is kept, its units aside."""
-        names = ("positions", "order", "requests", "repairs", "seconds", "report")
+        names = ("positions", "order", "requests", "repairs", "seconds", "report", "origin")
         return {name: getattr(self, name) for name in names}
 
 

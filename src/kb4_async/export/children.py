@@ -8,7 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from kb4_async.errors import KB4Error, NotFoundError
+from kb4_async.errors import KB4Error, NotFoundError, RateLimitError
 from kb4_async.export.manifest import Gap
 from kb4_async.export.parents import Board, CampaignCounts, Parent
 from kb4_async.export.step import Step, follow
@@ -220,9 +220,13 @@ async def read_children(
 
 
 async def note_failures(failures: Sequence[ChildFailure], step: Step) -> None:
-    """Name the children that could not be read."""
+    """Name the children that could not be read, and keep where they go on."""
     for failure in failures:
-        await step.failed(failure.error, step.progress.unit(scope_key(failure.scope)))
+        unit = step.progress.unit(scope_key(failure.scope))
+        if isinstance(failure.error, RateLimitError):
+            await step.stopped(failure.error, unit)  # what it ends is named once, for all of them
+        else:
+            await step.failed(failure.error, unit)
 
 
 async def look_for_parent(failure: ChildFailure, parent: Parent, kind: Kind, step: Step) -> None:

@@ -33,6 +33,7 @@ from kb4_async.export.resources import needed
 from kb4_async.export.step import Step, Work
 from kb4_async.export.units import Progress
 from kb4_async.export.writer import COMMIT_SECONDS, DatasetWriter, Worker
+from kb4_async.options import DAY
 from kb4_async.protocol import codec
 from kb4_async.protocol.endpoints import ENDPOINTS, MEMBERS
 from kb4_async.protocol.page import Page
@@ -197,13 +198,20 @@ class Run:
     # -- working ----------------------------------------------------------------------------------
 
     async def all(self, work: Mapping[str, Work]) -> None:
-        """Read every resource side by side, and commit what was read every other second."""
+        """Read every resource side by side, and commit what was read every other second.
+
+        On a daily quota they are read one after another, parents first: what is open when the
+        quota is spent has to be looked at again the next day, so it had better be little.
+        """
+        daily = any(each.window.seconds == DAY for each in self.kb.rate_status().held)
         try:
             async with asyncio.TaskGroup() as outer:
                 beat = outer.create_task(self.beat(), name="kb4 export commits")
                 async with asyncio.TaskGroup() as tasks:
                     for name, step in self.steps.items():
-                        tasks.create_task(step.run(work[name]), name=f"kb4 export {name}")
+                        task = tasks.create_task(step.run(work[name]), name=f"kb4 export {name}")
+                        if daily:
+                            await asyncio.wait([task])
                 beat.cancel()
         except BaseExceptionGroup as group:
             error: BaseException = group  # a defect; what was whole is committed

@@ -9,7 +9,12 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-from kb4_async.errors import IncompleteListingError, KB4Error, QuotaExhaustedError
+from kb4_async.errors import (
+    IncompleteListingError,
+    KB4Error,
+    QuotaExhaustedError,
+    SinkError,
+)
 from kb4_async.events import ExportProgress, Observer
 from kb4_async.export.manifest import Difference, Gap, ResourceReport
 from kb4_async.export.recall import Recollection, needed_units, recall
@@ -181,6 +186,16 @@ class Step:
             # Gone on with where it stood, what went wrong before might not be seen again.
             left = [each for each in self.progress.units.values() if not each.closed]
             await self.reread([unit] if unit else left)
+        elif unit is not None:
+            await self.stopped(error, unit)
+
+    async def stopped(self, error: KB4Error, unit: Unit) -> None:
+        """Keep where a unit goes on that ended early."""
+        if error.resume_token is not None and not unit.again:
+            try:
+                await self.writer.stopped(unit, error.resume_token)
+            except KB4Error as other:
+                self.gap({}, other)
 
     async def reread(self, units: Sequence[Unit]) -> None:
         """Let the next run read units from their beginning; what they hold stays written."""
@@ -258,18 +273,23 @@ async def follow(listings: Sequence[Listing[Any]], step: Step) -> None:
             continue
         rest = step.resumed(listing, unit)
         async with aclosing(rest.pages(form="raw", tally=step.tally)) as pages:
-            async for each in pages:
-                if each.end_reason is not None:
-                    await step.end(unit, each.end_reason)
-                    continue
-                page = without(each, known) if number else each
-                if not len(page):
-                    continue
-                left = pages.requests_left()
-                await step.write(page, unit, None if left is None else left + others)
-                if others:
-                    keys = page.endpoint.keys
-                    known.update(key_of(item, keys) for item in page.items)
+            try:
+                async for each in pages:
+                    if each.end_reason is not None:
+                        await step.end(unit, each.end_reason)
+                        continue
+                    page = without(each, known) if number else each
+                    if not len(page):
+                        continue
+                    left = pages.requests_left()
+                    await step.write(page, unit, None if left is None else left + others)
+                    if others:
+                        keys = page.endpoint.keys
+                        known.update(key_of(item, keys) for item in page.items)
+            except KB4Error as error:
+                if not isinstance(error, IncompleteListingError | SinkError):
+                    await step.stopped(error, unit)
+                raise
 
 
 async def write_account(account: Page[Account] | KB4Error, step: Step) -> None:

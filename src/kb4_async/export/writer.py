@@ -162,6 +162,22 @@ class DatasetWriter:
 
         await self.guarded(call)
 
+    async def stopped(self, unit: Unit, token: str) -> None:
+        """Note where a unit goes on that ended early, with everything before that written.
+
+        Its last page's own token does not tell what was learned of pages behind it.
+
+        Raises:
+            SinkError: The destination failed.
+        """
+
+        def call() -> None:
+            unit.token, unit.behind = token, None
+            self.progress.changed.add(unit.key)
+            self.uncommitted += 1
+
+        await self.guarded(call)
+
     async def reread(self, units: Sequence[Unit]) -> None:
         """Note that the next run has to read units from their beginning.
 

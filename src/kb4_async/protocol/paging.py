@@ -42,8 +42,10 @@ class NumberedListing(Reader):
         place = place or Place(size=setup.per_page)
         super().__init__(setup, place, delivery)
         self.search = self.new_search(lo=place.lo, full_seen=place.full_seen)
-        if place.hi is not None:
+        if setup.verify == "none" and place.hi is not None:
             self.search.hints = [place.hi]  # it was empty when the token was written
+        else:
+            self.search.hi = place.hi  # the looks at the end tell whether there is more by now
         self.walking = False
         self.anchored = place.number == 1
         #: Until it is known that page numbers are taken, and mean something, pages go one by one.

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from typing import Any, Generic, Literal, TypeVar
 
-from kb4_async.errors import IncompleteListingError, KB4Error
+from kb4_async.errors import IncompleteListingError, KB4Error, RateLimitError
 from kb4_async.protocol.page import Page
 from kb4_async.runtime.assembly import Form
 from kb4_async.runtime.engine import Tally
@@ -58,6 +58,8 @@ class MergedStream(Handover, Generic[R]):
         self.on_error = on_error
         self.tally = tally
         self.failed: list[ChildFailure] = []
+        #: The key may not be used for now. What is under way has been paid for: it is waited for.
+        self.spent: RateLimitError | None = None
         self.ready: deque[tuple[Page[R], asyncio.Event]] = deque()
         self.places = asyncio.Semaphore(OPEN_CHILDREN)
         self.moved = asyncio.Event()
@@ -93,6 +95,8 @@ class MergedStream(Handover, Generic[R]):
             async with aclosing(self.children) as children:
                 async for child in children:
                     await self.places.acquire()
+                    if self.spent is not None:
+                        return
                     task = self.spawn(self.follow(child), f"kb4 {child.spec.path}")
                     # It goes ahead alone until it is known how the server pages: learned once.
                     while not (task.done() or self.source.knows_paging(child.spec)):
@@ -113,7 +117,10 @@ class MergedStream(Handover, Generic[R]):
                     # The next page is decoded only when this one was taken: memory stays bounded.
                     await taken.wait()
         except KB4Error as error:
-            if self.on_error == "raise" or isinstance(error, FINAL):
+            if isinstance(error, RateLimitError):
+                self.spent = error
+                self.failed.append(ChildFailure(child.spec.scope, error))
+            elif self.on_error == "raise" or isinstance(error, FINAL):
                 self.fail(error)
             else:
                 self.failed.append(ChildFailure(child.spec.scope, error))
@@ -142,7 +149,7 @@ class MergedStream(Handover, Generic[R]):
             if self.error is not None:
                 raise self.error
             if not self.tasks:
-                raise StopAsyncIteration
+                raise self.spent or StopAsyncIteration
             await self.news()
 
     def fail(self, error: BaseException) -> None:

@@ -135,7 +135,10 @@ class PageStream(Handover, Generic[R]):
             held = self.held.pop(number, None)
             if held is None:
                 if number in self.page_errors and machine.stuck_at(number):
-                    raise self.page_errors[number]
+                    error = self.page_errors[number]
+                    if self.tasks and isinstance(error, RateLimitError):
+                        return None  # what is under way has been paid for, and may tell the end
+                    raise error
                 self.pump()
                 machine = self.machine
                 if machine.end_reason is None and machine.position not in self.held:
@@ -297,13 +300,14 @@ class PageStream(Handover, Generic[R]):
             self.fail(other)
             return
         if not refused:
-            if isinstance(error, FINAL) or ask.purpose not in {"page", "probe"}:
+            waits = isinstance(error, RateLimitError)
+            if (isinstance(error, FINAL) and not waits) or ask.purpose not in {"page", "probe"}:
                 self.fail(error)
                 return
             self.machine.lost(ask)
             self.page_errors[ask.number] = self.machine.blame(ask, error)
             for other_ask, task in list(self.tasks.items()):
-                if other_ask.number > ask.number:
+                if other_ask.number > ask.number and not waits:
                     task.cancel()
         self.pump_safely()
         self.wake()

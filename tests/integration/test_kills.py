@@ -1,0 +1,115 @@
+"""kill -9 at random moments: the result is that of an undisturbed export, and cheap."""
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.killing import Standing, contents, kill_until_complete, run_child
+
+from kb4_async import export_status
+from kb4_async.testing import PagingRules, Simulator, delete_row, generate_account, insert_row
+
+#: Answers take some milliseconds, so that kills meet requests in flight.
+LATENCY = 0.003
+ROOM = {"users": 4_200, "groups": 14, "enrollments": 3_300, "training_campaigns": 23}
+
+
+def served(**rules: Any) -> Simulator:
+    return Simulator(generate_account(**ROOM), latency=LATENCY, limits=(), **rules)
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir() if path.suffix != ".jsonl"}
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(
+    ("options", "rules"),
+    [
+        ({}, None),
+        ({"members": "derived", "verify": "full"}, None),
+        ({}, PagingRules(numbers="refused", cursors="envelope")),
+        ({"resources": ["members", "recipients", "derived_members"]}, None),
+    ],
+    ids=["number", "derived", "cursor", "children"],
+)
+async def test_killed_again_and_again(
+    tmp_path: Path, options: dict[str, Any], rules: PagingRules | None
+) -> None:
+    chance = random.Random(str(options))
+    async with served(**({} if rules is None else {"paging": rules})) as sim:
+        code, log = await run_child(sim, tmp_path / "whole", options, None, chance)
+        assert code == 0
+        told = await kill_until_complete(sim, tmp_path / "killed", options, chance)
+        while told.kills < 25:
+            more = await kill_until_complete(sim, tmp_path / f"{told.kills}", options, chance)
+            assert contents(tmp_path / f"{told.kills}") == contents(tmp_path / "whole")
+            assert more.forbidden == []
+            assert more.requests <= len(log) + more.allowed
+            told.kills += more.kills
+
+    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+    assert told.forbidden == []
+    assert told.requests <= len(log) + told.allowed
+    assert names(tmp_path / "killed") == {"manifest.json"}
+    manifest = json.loads((tmp_path / "killed" / "manifest.json").read_bytes())
+    whole = json.loads((tmp_path / "whole" / "manifest.json").read_bytes())
+    assert manifest["complete"]
+    for name, entry in manifest["resources"].items():
+        assert entry["rows"] == whole["resources"][name]["rows"]
+        assert entry["end_reasons"] == whole["resources"][name]["end_reasons"]
+
+
+@pytest.mark.timeout(240)
+async def test_killed_while_the_account_moves(tmp_path: Path) -> None:
+    """Whatever was there throughout is there once, wherever rows come and go between the runs."""
+    chance = random.Random(11)
+
+    def between(sim: Simulator) -> None:
+        for rows in ("users", "enrollments", "groups"):
+            length = len(getattr(sim.account, rows))
+            kind = chance.choice(["delete", "insert", "both", "none"])
+            if kind in {"delete", "both"} and length > 5:
+                delete_row(rows, chance.randrange(length))(sim.account)
+            if kind in {"insert", "both"}:
+                insert_row(rows, "end")(sim.account)
+
+    async with served() as sim:
+        before = {name: list(getattr(sim.account, name)) for name in ("users", "enrollments")}
+        kills = 0
+        while kills < 20:
+            folder = tmp_path / str(kills)
+            told = await kill_until_complete(sim, folder, {}, chance, between)
+            kills += told.kills
+            assert told.forbidden == [] or all("groups" in line for line in told.forbidden)
+            for name, key in (("users", "id"), ("enrollments", "enrollment_id")):
+                there = {row[key] for row in before[name]} & {
+                    row[key] for row in getattr(sim.account, name)
+                }
+                found = [
+                    json.loads(line)[key]
+                    for line in (folder / f"{name}.jsonl").read_bytes().splitlines()
+                ]
+                assert there <= set(found)
+                assert len(found) == len(set(found))
+            before = {name: list(getattr(sim.account, name)) for name in before}
+
+
+async def test_status_tells_where_a_killed_export_stands(tmp_path: Path) -> None:
+    chance = random.Random(3)
+    async with served() as sim:
+        await run_child(sim, tmp_path, {}, 60, chance)
+        status = await export_status(tmp_path)
+        standing = Standing.of(tmp_path)
+        await run_child(sim, tmp_path, {}, None, chance)
+        after = await export_status(tmp_path)
+
+    assert (status.complete, status.running) == (False, False)
+    assert len(status.runs) == 1
+    assert status.runs[0].finished is None
+    assert sum(each.ended for each in status.resources.values()) == len(standing.closed)
+    assert status.rows > 0
+    assert after.complete
+    assert [run.finished is None for run in after.runs] == [True, False]

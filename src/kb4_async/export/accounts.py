@@ -19,6 +19,7 @@ from kb4_async.export.accounts_report import AccountsReport, reason_of, state_of
 from kb4_async.export.destination import find_folder
 from kb4_async.export.manifest import FILE_NAME, ExportReport, read_manifest
 from kb4_async.export.resources import Members, choose_resources
+from kb4_async.export.reuse import REQUIRED
 from kb4_async.export.runner import export_account
 from kb4_async.options import Limits, Paging, Retry, Timeout
 from kb4_async.protocol.asks import Verify
@@ -53,6 +54,8 @@ class ExportOptions(TypedDict, total=False):
         fresh: Replace earlier exports of the same accounts.
         wait: Where an account's daily quota is spent, sleep until it is free again and go on. It
             keeps its place meanwhile: let ``at_once`` be no less than the accounts that may wait.
+        reuse: Where earlier exports of the accounts are, each in a folder of the account's name.
+            One that has none there, or none whose tests and recipients are whole, is read anew.
     """
 
     resources: Iterable[str] | None
@@ -60,6 +63,7 @@ class ExportOptions(TypedDict, total=False):
     verify: Verify
     fresh: bool
     wait: bool
+    reuse: str | os.PathLike[str] | None
 
 
 async def export_accounts(
@@ -170,8 +174,24 @@ def check_options(options: Mapping[str, Any]) -> dict[str, Any]:
     chosen = dict(options)
     names = choose_resources(chosen.get("resources"), chosen.get("members", "fetched"))
     check_verify(chosen.get("verify", "tail"))
+    if chosen.get("reuse") is not None:
+        chosen["reuse"] = check_reuse(chosen["reuse"])
     # An iterator would be used up by the first account.
     return {**chosen, "resources": names}
+
+
+def check_reuse(previous: str | os.PathLike[str]) -> Path:
+    """Refuse a folder that can hold no account's earlier export.
+
+    Raises:
+        ConfigurationError: It is none, or the export of one account.
+    """
+    folder = Path(previous).expanduser().absolute()
+    if not folder.is_dir() or (folder / FILE_NAME).exists():
+        what = "holds the export of one account" if folder.is_dir() else "is no folder"
+        msg = f"{folder} {what}: reuse names the folder of an earlier export of many accounts."
+        raise ConfigurationError(msg)
+    return folder
 
 
 def check_destination(destination: str | os.PathLike[str]) -> Path:
@@ -246,10 +266,9 @@ class Run:
         told = None if self.observer is None else partial(pass_on, self.observer, name)
         try:
             sink = None if self.sink is None else self.sink(name)
+            own = await asyncio.to_thread(self.options_of, name)
             async with client:
-                return await export_account(
-                    client, folder, on_event=told, sink=sink, **self.options
-                )
+                return await export_account(client, folder, on_event=told, sink=sink, **own)
         except ConfigurationError as error:
             if await asyncio.to_thread(self.is_there, folder, client.address.origin):
                 return AlreadyCompleteError(str(error))
@@ -260,6 +279,16 @@ class Run:
             log.exception("%s: a defect of kb4_async", name)
             msg = f"{error!r}: this is a defect of kb4_async, please report it with the log."
             return KB4Error(msg)
+
+    def options_of(self, name: str) -> dict[str, Any]:
+        """The keywords of an account's export: what it reuses is its own."""
+        options, previous = dict(self.options), self.options.get("reuse")
+        if previous is not None:
+            manifest = read_manifest(previous / name)
+            entries = {} if manifest is None else manifest["resources"]
+            whole = all(entries.get(each, {}).get("complete") for each in REQUIRED)
+            options["reuse"] = previous / name if whole else None
+        return options
 
     def is_there(self, folder: Path, origin: str) -> bool:
         """Whether a folder that was refused holds the complete export that was asked for."""

@@ -17,11 +17,12 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
 import kb4_async
+from kb4_async.export import accounts
 from kb4_async.reporting import client
 from kb4_async.scim import client as scim_client
 
-# The clients name these in their signatures but import them for type checkers alone.
-for module in (client, scim_client):
+# These are named in signatures but imported for type checkers alone.
+for module in (client, scim_client, accounts):
     vars(module).update(aiohttp=aiohttp, ssl_module=ssl)
 
 project = "kb4_async"

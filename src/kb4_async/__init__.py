@@ -8,6 +8,7 @@ Example::
 """
 
 from kb4_async.errors import (
+    AlreadyCompleteError,
     AmbiguousMatchError,
     APIError,
     APITimeoutError,
@@ -29,6 +30,8 @@ from kb4_async.errors import (
     TransportError,
 )
 from kb4_async.events import (
+    AccountEvent,
+    AccountFinished,
     Event,
     ExportProgress,
     ExportStarted,
@@ -42,6 +45,10 @@ from kb4_async.events import (
     RequestFinished,
     RetryScheduled,
 )
+from kb4_async.export.account_entry import AccountEntry
+from kb4_async.export.accounts import ExportOptions, export_accounts
+from kb4_async.export.accounts_file import read_accounts
+from kb4_async.export.accounts_report import AccountsReport
 from kb4_async.export.estimate import ResourcePlan
 from kb4_async.export.manifest import (
     Difference,
@@ -116,7 +123,12 @@ __all__ = [
     "APIError",
     "APITimeoutError",
     "Account",
+    "AccountEntry",
+    "AccountEvent",
+    "AccountFinished",
+    "AccountsReport",
     "Admin",
+    "AlreadyCompleteError",
     "AmbiguousMatchError",
     "AuthenticationError",
     "CampaignGroup",
@@ -136,6 +148,7 @@ __all__ = [
     "Enrollment",
     "EnrollmentUser",
     "Event",
+    "ExportOptions",
     "ExportPlan",
     "ExportProgress",
     "ExportReport",
@@ -217,9 +230,11 @@ __all__ = [
     "diagnose",
     "diagnose_scim",
     "export_account",
+    "export_accounts",
     "export_status",
     "load_plan",
     "plan_export",
+    "read_accounts",
     "read_groups",
     "read_users",
     "save_plan",

@@ -4,6 +4,7 @@
 
     KB4Error
     ├── ConfigurationError (ValueError)     wrong before any request was made
+    │   └── AlreadyCompleteError            the destination holds a complete export
     ├── ClientClosedError (RuntimeError)    the client was closed meanwhile
     ├── TransportError                      no whole answer arrived
     ├── APITimeoutError (TimeoutError)      no whole answer arrived in time
@@ -63,6 +64,11 @@ class KB4Error(Exception):
 
 class ConfigurationError(KB4Error, ValueError):
     """An argument, environment variable or destination is wrong; no request was made."""
+
+
+class AlreadyCompleteError(ConfigurationError):
+    """One of several accounts has a complete export in its folder, of what was asked for: it was
+    left as it is."""
 
 
 class ClientClosedError(KB4Error, RuntimeError):

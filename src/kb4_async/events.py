@@ -212,6 +212,38 @@ class ExportProgress(Event):
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class AccountEvent(Event):
+    """Something happened to one of several accounts that are exported side by side.
+
+    Attributes:
+        account: The account's name.
+        event: What happened: any event of its client or of its export, and at last
+            ``AccountFinished``.
+    """
+
+    account: str
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFinished(Event):
+    """The export of one of several accounts has ended; always within an ``AccountEvent``.
+
+    Attributes:
+        state: ``complete``, ``incomplete``, ``kept`` (its folder held a complete export already) or
+            ``failed`` (an error ended it).
+        rows: Records written.
+        requests: Attempts made, as far as its report knows; 0 where an error ended it.
+        detail: Why, unless the state is ``complete``.
+    """
+
+    state: str
+    rows: int = 0
+    requests: int = 0
+    detail: str = ""
+
+
 def clock_time(moment: float, now: float) -> str:
     """A time of day, with its date unless it is today's."""
     then, today = calendar(moment).astimezone(), calendar(now).astimezone().date()

@@ -102,13 +102,14 @@ class Limits:
     @classmethod
     def of(cls, *texts: str, max_lag: float = 30.0) -> Self:
         """Read limits as written on the command line, for example ``Limits.of("4/1s", "50/60s",
-        "2000/1d")``.
+        "2000/1d")``, or ``Limits.of("published:250")`` for ``published(licensed_users=250)``.
 
         Raises:
             ConfigurationError: A text is of another form.
         """
+        windows = (window for text in texts for window in parse(text))
         # Lowered here, so that the warning names who called this.
-        return cls(tuple(map(partial(lowered, level=3), map(Window.parse, texts))), max_lag)
+        return cls(tuple(map(partial(lowered, level=3), windows)), max_lag)
 
     @classmethod
     def published(cls, *, licensed_users: int, max_lag: float = 30.0) -> Self:
@@ -125,7 +126,7 @@ class Limits:
         if licensed_users < 0:
             msg = f"licensed_users is 0 or more, not {licensed_users}."
             raise ConfigurationError(msg)
-        day = lowered(Window(PUBLISHED_A_DAY + licensed_users, DAY), level=3)
+        day = lowered(a_day(licensed_users), level=3)
         return cls((*PUBLISHED, day), max_lag)
 
     @property
@@ -138,6 +139,27 @@ class Limits:
     def quota(self) -> Window | None:
         """The daily quota, the smallest where there are several; None without one."""
         return min((each for each in self.windows if each.seconds == DAY), default=None)
+
+
+def a_day(licensed_users: int) -> Window:
+    """The quota KnowBe4 publishes."""
+    return Window(PUBLISHED_A_DAY + licensed_users, DAY)
+
+
+def parse(text: str) -> tuple[Window, ...]:
+    """The windows of one text: one, or the three of ``published:250``.
+
+    Raises:
+        ConfigurationError: It is of another form.
+    """
+    name, colon, number = text.strip().partition(":")
+    if name != "published":
+        return (Window.parse(text),)
+    if not re.fullmatch(r"\d{1,9}", number, re.ASCII):
+        given = repr(text) if colon else f"{text!r} alone"
+        msg = f"Licensed users are written as in 'published:500', not {given}."
+        raise ConfigurationError(msg)
+    return (*PUBLISHED, a_day(int(number)))
 
 
 def lowered(window: Window, level: int = 4) -> Window:

@@ -6,8 +6,9 @@ service, one with ``def test_`` holds tests, which are called. In any other clie
 ``kb`` and ``scim`` and everything public is imported, as docs/index.md says. Whatever address or
 Tenant URL a block names is the simulator's.
 
-Data: a block of text behind a sentence that ends with a file's name and a colon is that file. The
-Python blocks of a page find all of its files, and ``staff.csv``; its shell blocks those above.
+Data: a block of text or TOML behind a sentence that ends with a file's name and a colon is that
+file. The Python blocks of a page find all of its files, and ``staff.csv``; its shell blocks those
+above.
 
 Shell: each line that begins with ``kb4`` or ``python`` is run, in the order of its page, in a
 folder of its own. Any other block of text is what was printed last; ``...`` stands for anything.
@@ -74,7 +75,7 @@ class Block(NamedTuple):
 def blocks(page: Path) -> list[Block]:
     """The fenced blocks of a page, in its order."""
     text = page.read_text(encoding="utf-8")
-    fence = r"(?:`([\w-]+\.(?:csv|jsonl))`:\n\n)?^```(\w+)\n(.*?)^```$"
+    fence = r"(?:`([\w-]+\.(?:csv|jsonl|toml))`:\n\n)?^```(\w+)\n(.*?)^```$"
     return [
         Block(found[2], text.count("\n", 0, found.start(3)), found[3], found[1] or "")
         for found in re.finditer(fence, text, re.MULTILINE | re.DOTALL)
@@ -107,7 +108,8 @@ def prepare(folder: Path, sim: Simulator) -> None:
         sim.add_account(f"key-of-{name}", sim.account)
     (folder / "keys").mkdir()
     for name in ("acme", "globex", "initech"):
-        (folder / "keys" / name).write_text(f"key-of-{name}\n", encoding="utf-8")
+        key = folder / "keys" / f"{name}.key"
+        key.write_text(f"key-of-{name}\n", encoding="utf-8")
     shutil.copy(Path(__file__).with_name("company-ca.pem"), folder)
 
 
@@ -224,7 +226,7 @@ def test_every_page_is_looked_at() -> None:
         f"{name_of(page)}: {block.language}"
         for page in PAGES
         for block in blocks(page)
-        if block.language not in {"python", "sh", "text"}
+        if block.language not in {"python", "sh", "text"} and not block.name
     ]
 
 

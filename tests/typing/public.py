@@ -4,6 +4,8 @@ from typing import assert_type
 
 from kb4_async import (
     Account,
+    AccountEntry,
+    AccountsReport,
     Enrollment,
     ExportReport,
     FanOut,
@@ -16,6 +18,8 @@ from kb4_async import (
     TrainingCampaign,
     User,
     export_account,
+    export_accounts,
+    read_accounts,
 )
 
 
@@ -45,9 +49,13 @@ async def iteration(kb: ReportingClient) -> None:
     async for member in kb.groups.members_each():
         assert_type(member["group_id"], int)
     assert_type(await export_account(kb, "out"), ExportReport)
+    assert_type(read_accounts("accounts.toml"), tuple[AccountEntry, ...])
+    report = await export_accounts(read_accounts("accounts.toml"), "out", fresh=True, at_once=3)
+    assert_type(report, AccountsReport)
 
 
 async def mistakes(kb: ReportingClient) -> None:
     await kb.users.list()  # type: ignore[misc]  # a listing is not awaitable
     kb.users.list(status="deleted")  # type: ignore[arg-type]  # no such status
+    await export_accounts([], "out", members="some")  # type: ignore[arg-type]  # no such way
     kb.users.list(limit=5)  # type: ignore[call-arg]  # per_page and max_items are the words

@@ -5,6 +5,7 @@ import pytest
 
 from kb4_async import errors
 from kb4_async.errors import (
+    AlreadyCompleteError,
     AmbiguousMatchError,
     APIError,
     APITimeoutError,
@@ -29,6 +30,7 @@ from kb4_async.errors import (
 EXAMPLES: list[KB4Error] = [
     KB4Error("text"),
     ConfigurationError("text"),
+    AlreadyCompleteError("text"),
     ClientClosedError("text"),
     TransportError("text"),
     APITimeoutError("text"),

@@ -42,7 +42,7 @@ def book(path: Path) -> Iterator[Ledger]:
 
 @pytest.fixture(autouse=True)
 def let_go() -> Iterator[None]:
-    """Clients keep their ledger open for the life of the process."""
+    """A client keeps its key's ledger open as long as it is."""
     yield
     for state in keystate.registry.values():
         if state.share is not None:
@@ -363,6 +363,31 @@ def name(book: Ledger | None) -> str:
 
 def client(book: Path | None) -> ReportingClient:
     return ReportingClient(KEY, base_url="http://127.0.0.1:9/v1", ledger=book)
+
+
+def test_a_keys_last_client_lets_go_of_the_file_and_the_next_goes_on_in_it(path: Path) -> None:
+    """Of hundreds of keys, one after the other, each would keep three files open."""
+
+    async def main() -> None:
+        state, book = KeyState(), Ledger(path)
+        join_ledger(state, book, ORIGIN, FINGERPRINT)
+        first, second = Limiter(state, Limits()), Limiter(state, Limits())
+        await one(first)
+        first.close()
+        await first.settle()
+        assert book.connection is not None
+        second.close()
+        await second.settle()
+        assert book.connection is None
+        third = Limiter(state, Limits())
+        await one(third)
+        third.close()
+        await third.settle()
+        assert book.connection is None
+
+    run_virtual(main())
+    with closing(Ledger(path)) as book, book.page(ORIGIN, FINGERPRINT) as page:
+        assert page.quota.used == 2
 
 
 async def test_two_ledgers_for_one_key_are_refused_while_both_are_open(path: Path) -> None:

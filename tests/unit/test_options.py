@@ -169,6 +169,22 @@ def test_the_published_limits_take_a_lag_of_their_own() -> None:
     assert Limits.published(licensed_users=1, max_lag=5.0).max_lag == 5.0
 
 
+@pytest.mark.parametrize("text", ["published:500", " published:500 "])
+def test_the_published_limits_are_read_as_written_on_the_command_line(text: str) -> None:
+    assert Limits.of(text) == Limits.published(licensed_users=500)
+    both = Limits.of("1/1s", text)
+    assert both.windows == (Window(1, 1.0), *Limits.published(licensed_users=500).windows)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["published", "published:", "published:many", "published:-1", "published:٣", "published: 5"],
+)
+def test_published_limits_without_a_number_are_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="written as in 'published:500', not "):
+        Limits.of(text)
+
+
 def test_fewer_than_no_licensed_users_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="0 or more, not -1"):
         Limits.published(licensed_users=-1)
@@ -285,9 +301,10 @@ def test_a_limit_at_the_cap_warns_of_nothing() -> None:
     [
         lambda: Limits((Window(2000, 60.0),)),
         lambda: Limits.of("2000/60s"),
+        lambda: Limits.of("published:2000000"),
         lambda: Limits.published(licensed_users=2_000_000),
     ],
-    ids=["Limits", "Limits.of", "Limits.published"],
+    ids=["Limits", "Limits.of", "Limits.of published", "Limits.published"],
 )
 def test_a_warning_points_at_who_asked_for_too_much(make: Callable[[], Limits]) -> None:
     with pytest.warns(UserWarning, match="above the cap") as caught:

@@ -7,21 +7,25 @@ from typing import Annotated
 
 import typer
 
-from kb4_async import DEFAULT_RESOURCES, ON_REQUEST, ExportReport, export_account
+from kb4_async import (
+    DEFAULT_RESOURCES,
+    ON_REQUEST,
+    ConfigurationError,
+    ExportOptions,
+    ExportReport,
+    export_account,
+)
+from kb4_async.cli.many_accounts import export_many
 from kb4_async.cli.progress import ExportView, StderrConsole, print_missing, print_summary
 from kb4_async.cli.running import (
-    COMPLETE,
-    CREDENTIALS,
-    INCOMPLETE,
-    QUOTA,
     BaseUrl,
-    Concurrency,
     Json,
     LimitTexts,
     Region,
     connect,
     print_bytes,
     read_limits,
+    report_code,
     run,
     to_json,
 )
@@ -53,6 +57,17 @@ Reuse = Annotated[
 ]
 
 
+Accounts = Annotated[
+    str | None,
+    typer.Option(
+        "--accounts",
+        help="Export the accounts of this TOML file, each into DEST/NAME: a table [NAME] for each, "
+        "with key_file, and region or base_url.",
+    ),
+]
+AtOnce = Annotated[int | None, typer.Option("--at-once", help="Accounts side by side (8).", min=1)]
+
+
 def export(
     dest: Annotated[str, typer.Argument(help="A folder of its own; made if it does not exist.")],
     resource: Resources = None,
@@ -65,10 +80,15 @@ def export(
     wait: Annotated[
         bool, typer.Option("--wait", help="Sleep through a spent daily quota, and go on.")
     ] = False,
+    accounts: Accounts = None,
+    at_once: AtOnce = None,
     region: Region = None,
     base_url: BaseUrl = None,
     limits: LimitTexts = None,
-    max_concurrency: Concurrency = 32,
+    max_concurrency: Annotated[
+        int | None,
+        typer.Option(help="Requests in flight (32; with --accounts 8 of each).", min=1),
+    ] = None,
     json: Json = False,
     quiet: Annotated[bool, typer.Option(help="Show no progress.")] = False,
 ) -> None:
@@ -76,26 +96,41 @@ def export(
 
     Interrupted, by whatever: run the same command again, and it goes on.
     """
+    options: ExportOptions = {
+        "resources": resource,
+        "members": members,  # type: ignore[typeddict-item]  # checked by export_account
+        "verify": verify,  # type: ignore[typeddict-item]  # checked by export_account
+        "fresh": fresh,
+        "wait": wait,
+        "reuse": reuse,
+    }
 
     async def work() -> ExportReport:
+        if at_once is not None:
+            msg = "--at-once goes with --accounts."
+            raise ConfigurationError(msg)
         view = ExportView(resource or DEFAULT_RESOURCES, quiet=quiet)
         held = await read_limits(limits, region, base_url, view.say)
-        kb = connect(region, base_url, held, max_concurrency, view)
+        kb = connect(region, base_url, held, max_concurrency or 32, view)
         with view:
             async with kb:
-                return await export_account(
-                    kb,
-                    dest,
-                    resources=resource,
-                    members=members,  # type: ignore[arg-type]  # checked by export_account
-                    verify=verify,  # type: ignore[arg-type]  # checked by export_account
-                    fresh=fresh,
-                    wait=wait,
-                    reuse=reuse,
-                    on_event=view,
-                )
+                return await export_account(kb, dest, on_event=view, **options)
 
-    finish(run(work), json=json, quiet=quiet)
+    if accounts is None:
+        finish(run(work), json=json, quiet=quiet)
+        return
+    address = {"--region": region, "--base-url": base_url}
+    export_many(
+        accounts,
+        dest,
+        options,
+        refused=[name for name, given in address.items() if given is not None],
+        at_once=at_once,
+        limits=limits,
+        max_concurrency=max_concurrency,
+        json=json,
+        quiet=quiet,
+    )
 
 
 def finish(report: ExportReport, *, json: bool, quiet: bool = False) -> None:
@@ -112,16 +147,3 @@ def finish(report: ExportReport, *, json: bool, quiet: bool = False) -> None:
     if json:
         run(show)
     raise typer.Exit(report_code(report))
-
-
-def report_code(report: ExportReport) -> int:
-    """The documented exit code of an export that ran to its end."""
-    if report.complete:
-        return COMPLETE
-    errors = [{gap.error for gap in entry.gaps} for entry in report.resources.values()]
-    found = set().union(*errors)
-    # Children without parents to read them of are a consequence, not a finding of their own.
-    denied = {"PermissionDeniedError", "ParentsIncomplete"}
-    if "AuthenticationError" in found or all(e and e <= denied for e in errors):
-        return CREDENTIALS
-    return QUOTA if "QuotaExhaustedError" in found else INCOMPLETE

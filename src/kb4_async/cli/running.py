@@ -22,6 +22,7 @@ from kb4_async import (
     CheckpointMismatchError,
     ConfigurationError,
     Event,
+    ExportReport,
     KB4Error,
     KeyPaused,
     LedgerUnavailable,
@@ -37,6 +38,9 @@ T = TypeVar("T")
 
 COMPLETE, DEFECT, USAGE, INCOMPLETE, CREDENTIALS, GUARD, PENDING, QUOTA = 0, 1, 2, 3, 4, 5, 6, 75
 INTERRUPTED = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+#: The limits KnowBe4 publishes, for a number of users that the account itself says.
+PUBLISHED = "published"
 
 Region = Annotated[
     str | None,
@@ -112,29 +116,27 @@ async def read_limits(
     Raises:
         ConfigurationError: They are no limits.
     """
-    words = [word for text in texts or () for word in text.replace(",", " ").split()]
-    named = [word for word in words if word.partition(":")[0] == "published"]
+    words = words_of(texts)
     with warnings.catch_warnings(record=True) as lowered:
         warnings.simplefilter("always")
-        chosen = Limits.of(*(word for word in words if word not in named))
-        for word in named:
-            published = await read_published(word, region, base_url, say)
+        chosen = Limits.of(*(word for word in words if word != PUBLISHED))
+        if PUBLISHED in words:
+            published = await read_published(region, base_url, say)
             chosen = Limits((*chosen.windows, *published.windows))
     for warning in lowered:
         say(str(warning.message))
     return chosen
 
 
+def words_of(texts: list[str] | None) -> list[str]:
+    """The limits of ``--limits``, each by itself."""
+    return [word for text in texts or () for word in text.replace(",", " ").split()]
+
+
 async def read_published(
-    word: str, region: str | None, base_url: str | None, say: Callable[[str], None]
+    region: str | None, base_url: str | None, say: Callable[[str], None]
 ) -> Limits:
-    """What KnowBe4 publishes, for as many licensed users as said or as the account has seats."""
-    _, colon, number = word.partition(":")
-    if colon:
-        if not (number.isascii() and number.isdigit()):
-            msg = f"Licensed users are written as in 'published:500', not {word!r}."
-            raise ConfigurationError(msg)
-        return Limits.published(licensed_users=int(number))
+    """What KnowBe4 publishes, for as many licensed users as the account has seats."""
     # Without the day's quota, which is what is asked for.
     few = Limits(Limits.published(licensed_users=0).windows[:2])
     async with connect(region, base_url, few, 1, note) as kb:
@@ -228,6 +230,19 @@ def exit_code(error: KB4Error) -> int:
     if isinstance(error, ChangeGuardError):
         return GUARD
     return QUOTA if isinstance(error, QuotaExhaustedError) else INCOMPLETE
+
+
+def report_code(report: ExportReport) -> int:
+    """The documented exit code of an export that ran to its end."""
+    if report.complete:
+        return COMPLETE
+    errors = [{gap.error for gap in entry.gaps} for entry in report.resources.values()]
+    found = set().union(*errors)
+    # Children without parents to read them of are a consequence, not a finding of their own.
+    denied = {"PermissionDeniedError", "ParentsIncomplete"}
+    if "AuthenticationError" in found or all(e and e <= denied for e in errors):
+        return CREDENTIALS
+    return QUOTA if "QuotaExhaustedError" in found else INCOMPLETE
 
 
 def fail(code: int, message: str) -> Never:

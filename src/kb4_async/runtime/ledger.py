@@ -115,7 +115,7 @@ class Ledger:
         return self.connection
 
     def __del__(self) -> None:
-        """A key's ledger stays open for the life of the process, which ends without a word."""
+        """A client that nobody closed leaves its key's ledger open until the process ends."""
         self.close()
 
     def close(self) -> None:

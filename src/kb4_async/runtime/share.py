@@ -143,6 +143,10 @@ class Share:
             else:
                 with state.lock:
                     self.take(state, report, loan, now, wall - now)
+            if not state.members:
+                # Opened again if more is to be said: of hundreds of keys, one after the other, each
+                # would keep three files open.
+                self.ledger.close()
 
     def report(self, state: KeyState, now: float, offset: float, *, ask: bool) -> Report:
         """What this process says; times become UTC by adding ``offset``."""

@@ -8,9 +8,12 @@ import random
 import signal
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from support.options import QUICK
 
 from kb4_async import ReportingClient, export_account
 from kb4_async.export.checkpoint import read_facts, read_state
@@ -18,7 +21,6 @@ from kb4_async.export.units import MARKERS
 from kb4_async.protocol.endpoints import ENDPOINTS
 from kb4_async.runtime import keystate
 from kb4_async.testing import LoggedRequest, Simulator
-from support.options import QUICK
 
 #: A process that has imported everything already and forks: a child costs milliseconds.
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -82,7 +84,8 @@ class Told:
     Attributes:
         requests: All of them.
         kills: How often it was killed.
-        allowed: What the kills may have cost, at most.
+        allowed: What the kills may have cost, at most: what was not committed, the account, and a
+            page of each open listing.
         forbidden: Requests for what was committed and proven to its end.
     """
 
@@ -106,17 +109,24 @@ async def run_child(
     )
     child.start()
     assert child.pid is not None
-    while child.is_alive():
-        if kill_after is not None and len(sim.log) >= kill_after:
-            await asyncio.sleep(chance.random() * 0.03)
-            os.kill(child.pid, signal.SIGKILL)
-            break
-        await asyncio.sleep(0.0005)
+    pid, loop = child.pid, asyncio.get_running_loop()
+
+    def arrived(entry: LoggedRequest) -> None:
+        if entry.number + 1 == kill_after:
+            loop.call_later(chance.random() * 0.03, kill, pid)
+
+    sim.on_request = arrived
     await asyncio.to_thread(child.join)
-    while any(entry.answered is None and not entry.cancelled for entry in sim.log):
-        await asyncio.sleep(0.001)  # what the killed one had asked is still being answered
+    # What a killed one had asked is still being answered.
+    while any(e.answered is None and not e.cancelled for e in sim.log):  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
     assert child.exitcode is not None
     return child.exitcode, list(sim.log)
+
+
+def kill(pid: int) -> None:
+    with suppress(ProcessLookupError):  # it was quicker
+        os.kill(pid, signal.SIGKILL)
 
 
 async def kill_until_complete(

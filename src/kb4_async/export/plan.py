@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,7 +16,7 @@ from kb4_async.export.reuse import Earlier
 from kb4_async.export.survey import Survey, survey
 from kb4_async.options import DAY, Limits, Window
 from kb4_async.protocol.asks import Verify
-from kb4_async.protocol.pricing import duration
+from kb4_async.protocol.pricing import duration, quota_days
 from kb4_async.reporting.base import check_verify
 from kb4_async.reporting.client import ReportingClient
 
@@ -31,7 +31,8 @@ class PlanTiming:
         limits: The windows, shortest first.
         seconds: From the first request to the last answer, waiting for a next day included.
         quota: Requests a day, where a window of a day is among the limits; otherwise None.
-        days: How many days' quotas it takes; None without such a window.
+        days: How many days' quotas it takes, that is runs of an export that goes on each day where
+            it was; None without such a window.
         binds: The window that most of the time is spent waiting for; None where that is answers:
             only more requests in flight, or a quicker server, would shorten it.
     """
@@ -174,7 +175,10 @@ def make_plan(
     requests = total(resources)
     licensed, assumed = licensed_users(found)
     published = Limits.published(licensed_users=licensed)
-    time = partial(timing, requests, latency=found.latency, concurrency=concurrency)
+    kept = sorted(
+        (each.pages.bit_length() for e in found.listings.values() for each in e), reverse=True
+    )
+    time = partial(timing, requests, kept, latency=found.latency, concurrency=concurrency)
     return ExportPlan(
         resources=resources,
         planning_requests=found.requests,
@@ -196,12 +200,17 @@ def total(resources: Mapping[str, ResourcePlan]) -> int:
 
 
 def timing(
-    requests: int, windows: tuple[Window, ...], *, latency: float, concurrency: int
+    requests: int,
+    kept: Sequence[int],
+    windows: tuple[Window, ...],
+    *,
+    latency: float,
+    concurrency: int,
 ) -> PlanTiming:
-    """The time that so many requests take."""
+    """The time that so many requests take, and the days; ``kept`` as in ``quota_days``."""
     takes = duration(requests, windows, latency, concurrency)
     quota = min((each.requests for each in windows if each.seconds == DAY), default=None)
-    days = None if quota is None else -(-requests // quota)
+    days = None if quota is None else quota_days(requests, quota, kept)
     return PlanTiming(windows, takes.seconds, quota, days, takes.binds)
 
 

@@ -115,6 +115,11 @@ class Step:
     window: Window | None
 
 
+#: What an export that goes on asks again: the account, and the last page of what was open, which is
+#: one listing where they are read one after another.
+RESUMING = 2
+
+
 def duration(
     requests: int, windows: Iterable[Window], latency: float, concurrency: int
 ) -> Duration:
@@ -143,6 +148,26 @@ def duration(
     for step, times in critical_path(requests, steps).items():
         spent[step.window] = spent.get(step.window, 0.0) + times * step.delay
     return Duration(sum(spent.values()), max(spent, key=lambda window: spent[window]))
+
+
+def quota_days(requests: int, quota: int, kept: Sequence[int] = ()) -> int:
+    """How many days' quotas an export takes that goes on each day where it was.
+
+    Args:
+        requests: Of an export that is never interrupted.
+        quota: Requests a day.
+        kept: Probes that each listing keeps while its end is looked for, most first: a listing that
+            is cut off by then asks for them again.
+
+    Returns:
+        The days. Where a quota is too small for its day to get any further, those that the requests
+        alone would take.
+    """
+    days = -(-requests // quota)
+    if quota > RESUMING:
+        while days * quota < requests + (days - 1) * RESUMING + sum(kept[: days - 1]):
+            days += 1
+    return days
 
 
 def critical_path(requests: int, steps: Sequence[Step]) -> dict[Step, int]:

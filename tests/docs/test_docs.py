@@ -6,10 +6,11 @@ import operator
 import re
 from pathlib import Path
 from types import ModuleType
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import typer
+from support.documentation import DOCS, PAGES, read, table
 
 import kb4_async
 import kb4_async.sinks
@@ -26,21 +27,6 @@ from kb4_async.protocol.ends import EndReason
 from kb4_async.protocol.request import query_text
 from kb4_async.reporting.base import Noun
 from kb4_async.testing import Simulator, generate_account
-
-ROOT = Path(__file__).parents[2]
-DOCS = ROOT / "docs"
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
-
-
-def read(name: str) -> str:
-    return (ROOT / name).read_text(encoding="utf-8")
-
-
-def table(text: str, first: str) -> list[list[str]]:
-    """The rows of the table whose header begins with that cell."""
-    found = re.search(rf"^\| {re.escape(first)} \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
-    assert found, first
-    return [[cell.strip() for cell in row.strip("|").split("|")] for row in found[1].splitlines()]
 
 
 def filter_text(row: Filter) -> str:
@@ -97,25 +83,63 @@ def test_resources_are_those_of_an_export() -> None:
     assert {r[0].strip("`"): r[3].strip("`") for r in rows if r[3]} == dict(NEEDS)
 
 
-COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # it is a group
+def flat(commands: dict[str, Any], before: str = "") -> dict[str, Any]:
+    """Every command by what is typed after ``kb4``, those of groups included."""
+    found: dict[str, Any] = {}
+    for name, command in commands.items():
+        inner = getattr(command, "commands", None)
+        found |= {f"{before}{name}": command} if inner is None else flat(inner, f"{name} ")
+    return found
+
+
+COMMANDS = flat(typer.main.get_command(app).commands)  # type: ignore[attr-defined]  # it is a group
+
+
+def section(page: str, heading: str) -> str:
+    """What stands between a heading and the next of its rank."""
+    found = re.search(rf"^{heading}\b.*?(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
+    assert found, heading
+    return found[0]
+
+
+def options_of(command: Any) -> set[str]:
+    return {o for p in command.params for o in (*p.opts, *p.secondary_opts) if o[0] == "-"}
+
+
+def options_in(rows: list[list[str]]) -> set[str]:
+    return {name for row in rows for name in re.findall(r"`(--?[a-z][a-z-]*)`", row[0])}
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_every_option_is_described(name: str) -> None:
     page = read("docs/reference/command.md")
-    own = re.search(rf"^## kb4 {name}\b.*?(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
-    shared = re.search(r"^## Options of every.*?(?=^## )", page, re.MULTILINE | re.DOTALL)
-    assert own, name
-    assert shared
-    command = COMMANDS[name]
-    options = {opt for p in command.params for opt in (*p.opts, *p.secondary_opts) if opt[0] == "-"}
+    own = section(page, f"## kb4 {name}")
+    shared = section(page, "## Options of every")
+    if name.startswith("scim "):
+        shared = section(page, "## kb4 scim$") + section(page, "### Options of the guard")
+    options = options_of(COMMANDS[name])
 
-    assert command.help
-    assert {o for o in options if f"`{o}`" not in own[0] + shared[0]} == set()
+    assert COMMANDS[name].help
+    assert {o for o in options if f"`{o}`" not in own + shared} == set()
     known = options | {o for cmd in COMMANDS.values() for p in cmd.params for o in p.opts}
     known |= {"--help", "--no-fresh", "--no-quiet"}
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", own[0])) <= known
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", own)) <= known
     assert f"kb4 {name}" in read("README.md") + page
+
+
+def test_shared_options_of_scim_are_of_the_commands_that_are_named() -> None:
+    page = read("docs/reference/command.md")
+    scim = {name.removeprefix("scim "): c for name, c in COMMANDS.items() if name[:5] == "scim "}
+
+    for option, _, of in table(section(page, "## kb4 scim$"), "Option"):
+        users = {name for name, command in scim.items() if option.strip("`") in options_of(command)}
+        assert users == (set(scim) if of == "all" else set(re.findall(r"`(\w+)`", of))), option
+
+    guards = options_in(table(page, "Guard"))
+    assert {name for name, command in scim.items() if guards <= options_of(command)} == {
+        "plan",
+        "apply",
+    }
 
 
 def test_every_variable_is_described() -> None:
@@ -124,7 +148,10 @@ def test_every_variable_is_described() -> None:
 
     told = {cells[0].strip("`") for cells in table(read("docs/reference/command.md"), "Variable")}
 
-    assert told == variables | {"KB4_API_KEY", "KB4_API_KEY_FILE"}
+    secrets = {
+        f"{name}{end}" for name in ("KB4_API_KEY", "KB4_SCIM_TOKEN") for end in ("", "_FILE")
+    }
+    assert told == variables | secrets
 
 
 def test_exit_codes_are_those_of_the_command() -> None:
@@ -134,12 +161,14 @@ def test_exit_codes_are_those_of_the_command() -> None:
         running.USAGE,
         running.INCOMPLETE,
         running.CREDENTIALS,
+        running.GUARD,
+        running.PENDING,
         running.QUOTA,
         *running.INTERRUPTED.values(),
     }
     rows = table(read("docs/reference/command.md"), "Code")
 
-    assert codes == {0, 1, 2, 3, 4, 75, 130, 143}
+    assert codes == {0, 1, 2, 3, 4, 5, 6, 75, 130, 143}
     assert {int(code) for cells in rows for code in cells[0].split(",")} == codes
 
 

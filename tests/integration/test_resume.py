@@ -50,6 +50,10 @@ def manifest(folder: Path) -> dict[str, Any]:
     return found
 
 
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
 async def interrupted(sim: Simulator, folder: Path, after: int, **options: Any) -> None:
     """Export, and cancel it after so many pages."""
     seen = 0
@@ -82,6 +86,7 @@ def begin_day() -> None:
         state.quota = Quota()
 
 
+@pytest.mark.timeout(180)  # a dozen exports each
 class TestQuota:
     @pytest.mark.parametrize(
         "account",
@@ -92,7 +97,7 @@ class TestQuota:
         ids=["long listings", "many groups"],
     )
     async def test_a_tenth_of_what_is_needed_a_day(
-        self, account: dict[str, int], tmp_path: Path
+        self, account: dict[str, Any], tmp_path: Path
     ) -> None:
         """Each new day is a key of which nothing is known any more."""
         async with Simulator(generate_account(**account), limits=()) as sim:
@@ -225,7 +230,7 @@ class TestGoingOn:
         self, account: Account, tmp_path: Path
     ) -> None:
         (tmp_path / "there").mkdir()
-        options = {"sink": lambda: JsonLinesSink(tmp_path / "there")}
+        options: dict[str, Any] = {"sink": lambda: JsonLinesSink(tmp_path / "there")}
         async with Simulator(account, latency=0.002, limits=()) as sim:
             await export(sim, tmp_path / "whole")
             await interrupted(sim, tmp_path / "here", 12, **options)
@@ -234,7 +239,7 @@ class TestGoingOn:
 
         assert report.complete
         assert contents(tmp_path / "there") == contents(tmp_path / "whole")
-        assert [path.name for path in (tmp_path / "here").iterdir()] == ["manifest.json"]
+        assert names(tmp_path / "here") == {"manifest.json"}
 
     async def test_fresh_starts_over(self, account: Account, tmp_path: Path) -> None:
         async with Simulator(account, latency=0.002, limits=()) as sim:
@@ -244,11 +249,7 @@ class TestGoingOn:
 
         assert report.complete
         assert len(sim.requests("users")) == 5
-        assert {path.name for path in tmp_path.iterdir()} == {
-            "users.jsonl",
-            "groups.jsonl",
-            "manifest.json",
-        }
+        assert names(tmp_path) == {"users.jsonl", "groups.jsonl", "manifest.json"}
 
 
 def lines_of(folder: Path, name: str, group: int) -> list[bytes]:
@@ -354,6 +355,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)  # noqa: S603, S607
 
 
+def enlarge(disk: Path) -> None:
+    command = [shutil.which("mount") or "mount", "-o", "remount,size=64m", str(disk)]
+    subprocess.run(command, check=True)  # noqa: S603
+
+
 class TestDisk:
     @pytest.mark.parametrize("filled", [0, 300_000, 900_000, 1_500_000, 1_900_000])
     async def test_full_at_some_moment_then_with_room_again(
@@ -370,10 +376,7 @@ class TestDisk:
                 messages = [g.message for r in report.resources.values() for g in r.gaps]
                 assert any("No space left" in m or "full" in m for m in messages)
             stone.unlink(missing_ok=True)
-            subprocess.run(  # noqa: S603
-                ["mount", "-o", "remount,size=64m", str(small_disk)],
-                check=True,  # noqa: S607
-            )
+            enlarge(small_disk)
             report = await export(sim, folder)
 
         assert report.complete

@@ -49,7 +49,7 @@ class Run:
 
     Args:
         kb: The client.
-        names: Resources to write.
+        folder: The destination.
         parameters: What was asked for, as the manifest says it.
         sink: Makes the sinks; None for JSON lines.
         observer: Told how each resource stands.
@@ -63,18 +63,20 @@ class Run:
     def __init__(
         self,
         kb: ReportingClient,
-        names: tuple[str, ...],
+        folder: Path,
         parameters: dict[str, Any],
         sink: SinkFactory | None,
         observer: Observer | None,
     ) -> None:
         self.kb = kb
-        self.names = names
+        self.folder = folder
+        self.names: tuple[str, ...] = tuple(parameters["resources"])
         self.parameters = parameters
         self.sink = sink
         self.observer = observer
         self.worker = Worker()
         self.lock = Claim()
+        self.checkpoint = Checkpoint(folder)
         self.account_tally = Tally()
         self.steps: dict[str, Step] = {}
         self.resumes = False
@@ -103,26 +105,25 @@ class Run:
 
     # -- beginning --------------------------------------------------------------------------------
 
-    async def claim(self, folder: Path, *, fresh: bool) -> None:
+    async def claim(self, *, fresh: bool) -> None:
         """Take the destination: from now on its manifest says that it is incomplete.
 
         Raises:
             ConfigurationError: It cannot be had, and was left as it is.
             CheckpointMismatchError: The same.
         """
-        self.checkpoint = Checkpoint(folder)
-        saved = await self.worker.run(partial(self.take, folder, fresh=fresh))
+        saved = await self.worker.run(partial(self.take, fresh=fresh))
         for name in needed(self.names):
             progress = saved.get(name) or Progress(name)
-            self.steps[name] = self.step(name, progress, folder)
+            self.steps[name] = self.step(name, progress)
         if "account" in self.steps:
             self.steps["account"].tally = self.account_tally
         self.report.resources = {name: self.steps[name].report for name in self.names}
         await self.worker.run(self.announce)
 
-    def take(self, folder: Path, *, fresh: bool) -> dict[str, Progress]:
+    def take(self, *, fresh: bool) -> dict[str, Progress]:
         """Take the destination and read how far it is; in the worker thread."""
-        found = claim_destination(folder, self.parameters, self.lock, fresh=fresh)
+        found = claim_destination(self.folder, self.parameters, self.lock, fresh=fresh)
         self.resumes = found.facts is not None and not fresh
         if self.resumes:
             self.checkpoint.resume()
@@ -180,10 +181,10 @@ class Run:
             folder.mkdir(mode=0o700, exist_ok=True)
         self.report.write()
 
-    def step(self, name: str, progress: Progress, folder: Path) -> Step:
+    def step(self, name: str, progress: Progress) -> Step:
         """One resource with its sinks; the last of them can be read back."""
         chosen = name in self.names
-        spool = folder if chosen and self.sink is None else folder / SPOOL
+        spool = self.folder if chosen and self.sink is None else self.folder / SPOOL
         factories: list[SinkFactory] = [partial(JsonLinesSink, spool)]
         if chosen and self.sink is not None:
             factories.insert(0, self.sink)
@@ -306,8 +307,7 @@ class Run:
     async def close(self) -> None:
         """Let go of everything, however it ended."""
         try:
-            if hasattr(self, "checkpoint"):
-                await self.worker.run(self.checkpoint.close)
+            await self.worker.run(self.checkpoint.close)
         finally:
             self.lock.release()
             self.worker.close()

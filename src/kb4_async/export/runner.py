@@ -18,6 +18,7 @@ from kb4_async.export.children import (
 )
 from kb4_async.export.destination import (
     BUSY,
+    Destination,
     check_same_account,
     inspect_destination,
     is_claimed,
@@ -117,20 +118,21 @@ async def export_account(
     }
     made = -1
     while True:
-        run = Run(kb, names, parameters, sink, on_event)
         try:
-            await export_once(run, destination, earlier, fresh=fresh)
-            report, quota = run.report, run.quota
+            look = partial(inspect_destination, destination, parameters, fresh=fresh)
+            found = await asyncio.to_thread(look)
+            run = Run(kb, found.folder, parameters, sink, on_event)
+            await export_once(run, found, earlier, fresh=fresh)
         except QuotaExhaustedError as error:  # before the first answer: nothing was touched
             if not wait:
                 raise
             quota = error
         else:
             # A quota that does not even let a day's run get further would be waited for for ever.
-            before, made = made, progress_of(report)
-            if not wait or quota is None or made == before:
-                return report
-            fresh = False
+            before, made = made, progress_of(run.report)
+            if not wait or run.quota is None or made == before:
+                return run.report
+            quota, fresh = run.quota, False
         if on_event is not None:
             tell(on_event, ExportWaiting(os.fspath(destination), str(quota.resets_at)))
         await sleep(quota.retry_after or NAP)
@@ -152,12 +154,10 @@ async def sleep(seconds: float) -> None:
 
 
 async def export_once(
-    run: Run, destination: str | os.PathLike[str], earlier: Earlier | None, *, fresh: bool
+    run: Run, found: Destination, earlier: Earlier | None, *, fresh: bool
 ) -> None:
     """Let an export come as far as it does in one run."""
-    look = partial(inspect_destination, destination, run.parameters, fresh=fresh)
     try:
-        found = await asyncio.to_thread(look)
         if earlier is not None:
             earlier.check_destination(found.folder)
         if is_claimed(found.folder):
@@ -166,7 +166,7 @@ async def export_once(
         check_same_account(found, run.identity)
         if earlier is not None:
             earlier.check_account(run.identity)
-        await run.claim(found.folder, fresh=fresh)
+        await run.claim(fresh=fresh)
         if run.observer is not None:
             replaces = found.manifest is not None and not run.resumes
             started = ExportStarted(str(found.folder), replaces=replaces, resumes=run.resumes)

@@ -8,13 +8,14 @@ import argparse
 import time
 from pathlib import Path
 
-from benchmarks import pipeline
+from benchmarks import pipeline, rivals
 from benchmarks.figures import Part, Table
 from benchmarks.measure import HERE
 from benchmarks.report import machine, say, summary, write
 
 PARTS: dict[str, Part] = {
     "pipeline": pipeline.measure,
+    "peers": rivals.measure,
 }
 QUICK = ("pipeline",)
 

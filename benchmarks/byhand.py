@@ -1,13 +1,12 @@
 """What a good engineer writes in ten lines: aiohttp and orjson, four pages in flight, no safety.
 
-``python -m benchmarks.byhand records|lines BASE_URL`` runs it once and prints a line of JSON, as
-``benchmarks.ours`` does.
+``python -m benchmarks.byhand records|lines BASE_URL FOLDER`` runs it once and prints a line of
+JSON, as ``benchmarks.ours`` does.
 """
 
 import asyncio
 import json
 import sys
-import tempfile
 import time
 from collections import deque
 from collections.abc import AsyncIterator
@@ -67,17 +66,14 @@ async def export(base_url: str, key: str, path: Path) -> int:
     return rows
 
 
-def main(what: str, base_url: str) -> None:
+def main(what: str, base_url: str, folder: str) -> None:
     """Run it once."""
-    with tempfile.TemporaryDirectory() as folder:
-        begun = time.perf_counter()
-        run = stream(base_url, KEY)
-        if what == "lines":
-            run.close()
-            run = export(base_url, KEY, Path(folder) / "users.jsonl")
-        rows = asyncio.run(run)
-        seconds = time.perf_counter() - begun
-    print(json.dumps({"rows": rows, "seconds": seconds}))
+    begun = time.perf_counter()
+    if what == "lines":
+        rows = asyncio.run(export(base_url, KEY, Path(folder) / "users.jsonl"))
+    else:
+        rows = asyncio.run(stream(base_url, KEY))
+    print(json.dumps({"rows": rows, "seconds": time.perf_counter() - begun}))
 
 
 if __name__ == "__main__":

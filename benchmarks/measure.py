@@ -26,6 +26,8 @@ KIB_PER_MIB = 1024
 #: On macOS ru_maxrss is in bytes.
 RSS_UNITS_PER_MIB = KIB_PER_MIB * (1024 if sys.platform == "darwin" else 1)
 STOP_SECONDS = 10.0
+#: Stands in a command for a folder that is made for it, and removed when it was measured.
+FOLDER = "{folder}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,25 +93,25 @@ def python(module: str, *arguments: object) -> list[str]:
     return [sys.executable, "-m", module, *map(str, arguments)]
 
 
-def run(
-    command: Sequence[str], *, server: Server | None = None, env: Mapping[str, str] | None = None
-) -> Run:
+def run(command: Sequence[str], *, server: Server | None = None) -> Run:
     """Run a process to its end and measure it.
 
     Args:
-        command: The program and its arguments.
+        command: The program and its arguments; ``FOLDER`` among them becomes a folder of its own.
         server: Whose CPU is measured too.
-        env: Environment variables besides those of this process.
 
     Raises:
         FailedError: It ended badly.
     """
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as err,
+    ):
+        command = [part.replace(FOLDER, folder) for part in command]
         served = 0.0 if server is None else server.cpu()
         begun = time.perf_counter()
-        process = subprocess.Popen(
-            command, stdout=out, stderr=err, cwd=ROOT, env={**os.environ, **(env or {})}
-        )
+        process = subprocess.Popen(command, stdout=out, stderr=err, cwd=ROOT)
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - begun
         process.returncode = os.waitstatus_to_exitcode(status)

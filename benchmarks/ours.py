@@ -1,4 +1,4 @@
-"""``python -m benchmarks.ours WHAT BASE_URL``: one run of kb4_async through its public names.
+"""``python -m benchmarks.ours WHAT BASE_URL FOLDER``: one run through the public names.
 
 Prints the rows, and the seconds from opening the client to its end, as one line of JSON.
 """
@@ -6,7 +6,6 @@ Prints the rows, and the seconds from opening the client to its end, as one line
 import asyncio
 import json
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -52,15 +51,13 @@ VARIANTS: dict[str, Callable[[str, Path], Coroutine[None, None, int]]] = {
 }
 
 
-def main(what: str, base_url: str, bound: str = "") -> None:
-    """Run it; with a third argument the limiter is left as it is."""
-    if not bound:
+def main(what: str, base_url: str, folder: str, limiter: str = "unbound") -> None:
+    """Run it; ``bound`` leaves the limiter as it is."""
+    if limiter == "unbound":
         unbind()
-    with tempfile.TemporaryDirectory() as folder:
-        begun = time.perf_counter()
-        rows = asyncio.run(VARIANTS[what](base_url, Path(folder)))
-        seconds = time.perf_counter() - begun
-    print(json.dumps({"rows": rows, "seconds": seconds}))
+    begun = time.perf_counter()
+    rows = asyncio.run(VARIANTS[what](base_url, Path(folder)))
+    print(json.dumps({"rows": rows, "seconds": time.perf_counter() - begun}))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from functools import partial
 
 from benchmarks.arithmetic import ratios
 from benchmarks.figures import Figure, Goal, Table, at_least, at_most
-from benchmarks.measure import Run, Server, each, interleaved, python, run
+from benchmarks.measure import FOLDER, Run, Server, each, interleaved, python, run
 
 USERS = 200_000
 ROUNDS, QUICK_ROUNDS = 9, 5
@@ -20,7 +20,7 @@ GOALS: dict[str, Goal] = {
 
 def once(module: str, what: str, server: Server) -> Run:
     """One run, in a process of its own, which must see every user."""
-    taken = run(python(module, what, server.url(USERS)), server=server)
+    taken = run(python(module, what, server.url(USERS), FOLDER), server=server)
     assert taken.told["rows"] == USERS, taken
     return taken
 

@@ -59,7 +59,10 @@ class Server:
     def __enter__(self) -> Self:
         """Start it."""
         self.process = subprocess.Popen(
-            python("benchmarks.server"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
+            python("benchmarks.runs.server"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
         )
         assert self.process.stdout is not None
         self.port = int(json.loads(self.process.stdout.readline())["port"])

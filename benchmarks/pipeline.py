@@ -7,7 +7,7 @@ from benchmarks.figures import Figure, Goal, Table, at_least, at_most
 from benchmarks.measure import FOLDER, Run, Server, each, interleaved, python, run
 
 USERS = 200_000
-ROUNDS, QUICK_ROUNDS = 9, 5
+ROUNDS, QUICK_ROUNDS = 7, 5
 
 OURS = {"records": "records", "pages": "pages", "lines": "JSON lines"}
 BY_HAND = {"records": "records by hand", "lines": "JSON lines by hand (loads, dumps, no checksum)"}
@@ -34,9 +34,10 @@ def measure(*, quick: bool) -> list[Table]:
     """Make the tables."""
     with Server() as server:
         variants = {
-            name: partial(once, "benchmarks.ours", what, server) for what, name in OURS.items()
+            name: partial(once, "benchmarks.runs.ours", what, server) for what, name in OURS.items()
         } | {
-            name: partial(once, "benchmarks.byhand", what, server) for what, name in BY_HAND.items()
+            name: partial(once, "benchmarks.runs.byhand", what, server)
+            for what, name in BY_HAND.items()
         }
         taken = interleaved(QUICK_ROUNDS if quick else ROUNDS, variants)
     return tables(taken)
@@ -61,6 +62,10 @@ def tables(taken: dict[str, list[Run]]) -> list[Table]:
         Figure(name, [one.cpu / USERS * 1e6 for one in runs], "CPU s per million records")
         for name, runs in taken.items()
     ]
+    sizes = [
+        Figure(name, each(runs, lambda one: one.rss), "MiB at the peak", digits=0)
+        for name, runs in taken.items()
+    ]
     shares = [
         Figure(
             f"CPU of the server / of the client: {name}",
@@ -77,8 +82,8 @@ def tables(taken: dict[str, list[Run]]) -> list[Table]:
     return [
         Table("Pipeline: speed against the client written by hand", notes, compared),
         Table(
-            "Pipeline: speed and CPU",
-            ["CPU is the whole process's, imports included."],
-            speeds + thrift + shares,
+            "Pipeline: speed, CPU and memory",
+            ["CPU and memory are the whole process's, imports included."],
+            speeds + thrift + sizes + shares,
         ),
     ]

@@ -23,7 +23,7 @@ lowest and the highest; a ratio is taken inside a round, and its goal is held ag
 
 **Not as users have it:** where nothing else is said, kb4_async runs with its cap of 1,000 requests
 a minute, its slow start on first contact and its spacing of launches lifted, by changing constants
-(`benchmarks/unbound.py`), for otherwise these would be all that is measured. The limiter still
+(`benchmarks/runs/unbound.py`), for otherwise these would be all that is measured. The limiter still
 grants and counts every request. The parts about the budget leave them as they are or say what they
 scale.
 """

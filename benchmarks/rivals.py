@@ -91,7 +91,7 @@ def once(command: list[str], records: int, server: Server) -> Run:
 def scene(scene: Scene, pythons: dict[Peer, str], server: Server) -> dict[str, list[Run]]:
     """All rounds of a scene."""
     url = server.url(scene.records, scene.latency)
-    commands = {OURS: python("benchmarks.ours", "lines", url, FOLDER)}
+    commands = {OURS: python("benchmarks.runs.ours", "lines", url, FOLDER)}
     if scene.first_contact:
         commands[FIRST_CONTACT] = [*commands[OURS], "bound"]
     for peer, interpreter in pythons.items():

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.ours WHAT BASE_URL FOLDER``: one run through the public names.
+"""``python -m benchmarks.runs.ours WHAT BASE_URL FOLDER``: one run through the public names.
 
 Prints the rows, and the seconds from opening the client to its end, as one line of JSON.
 """
@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
-from benchmarks.unbound import unbind
+from benchmarks.runs.unbound import unbind
 from kb4_async import ReportingClient, export_account
 
 KEY = "benchmark-key"

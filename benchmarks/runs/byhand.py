@@ -1,7 +1,7 @@
 """What a good engineer writes in ten lines: aiohttp and orjson, four pages in flight, no safety.
 
-``python -m benchmarks.byhand records|lines BASE_URL FOLDER`` runs it once and prints a line of
-JSON, as ``benchmarks.ours`` does.
+``python -m benchmarks.runs.byhand records|lines BASE_URL FOLDER`` runs it once and prints a line of
+JSON, as ``benchmarks.runs.ours`` does.
 """
 
 import asyncio

@@ -8,7 +8,7 @@ import argparse
 import time
 from pathlib import Path
 
-from benchmarks import accounts, citizen, pipeline, rivals, scale, startup
+from benchmarks import accounts, budget, citizen, pipeline, rivals, scale, startup
 from benchmarks.figures import Part, Table
 from benchmarks.measure import HERE
 from benchmarks.report import machine, say, summary, write
@@ -16,6 +16,7 @@ from benchmarks.report import machine, say, summary, write
 PARTS: dict[str, Part] = {
     "pipeline": pipeline.measure,
     "peers": rivals.measure,
+    "budget": budget.measure,
     "citizen": citizen.measure,
     "scale": scale.measure,
     "accounts": accounts.measure,

@@ -8,7 +8,7 @@ from benchmarks.arithmetic import ratios
 from benchmarks.figures import Figure, Table, at_most
 from benchmarks.measure import Run, each, interleaved, run
 
-ROUNDS = 11
+ROUNDS, QUICK_ROUNDS = 9, 5
 TIMED = """
 import json, time
 wall, cpu = time.perf_counter(), time.process_time()
@@ -28,7 +28,6 @@ def importing(modules: str) -> Run:
 
 def measure(*, quick: bool) -> list[Table]:
     """Make the table."""
-    del quick
     command = [str(Path(sys.executable).with_name("kb4")), "--help"]
     variants = {
         OURS: partial(importing, "kb4_async"),
@@ -36,7 +35,7 @@ def measure(*, quick: bool) -> list[Table]:
         HELP: partial(run, command),
     }
     interleaved(1, variants)  # so that compiled files are there
-    taken = interleaved(ROUNDS, variants)
+    taken = interleaved(QUICK_ROUNDS if quick else ROUNDS, variants)
 
     def told(name: str, which: str) -> list[float]:
         return each(taken[name], lambda one: float(one.told[which]))

@@ -56,6 +56,7 @@ NAVIGATION = {
         "explanation/ledger",
         "explanation/paging-and-proof",
         "explanation/drift",
+        "explanation/performance",
     ],
     "Reference": [
         "reference/command",

@@ -115,7 +115,12 @@ def run(command: Sequence[str], *, server: Server | None = None) -> Run:
         served = 0.0 if server is None else server.cpu()
         begun = time.perf_counter()
         process = subprocess.Popen(command, stdout=out, stderr=err, cwd=ROOT)
-        _, status, usage = os.wait4(process.pid, 0)
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
         wall = time.perf_counter() - begun
         process.returncode = os.waitstatus_to_exitcode(status)
         if server is not None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks.arithmetic import ratios
+from benchmarks.arithmetic import pages, ratios
 from benchmarks.environments import PEERS, environment
 from benchmarks.figures import Figure, Goal, Table, at_least, at_most
 from benchmarks.measure import FOLDER, FailedError, Run, Server, each, interleaved, python, run
@@ -49,35 +49,29 @@ class Scene:
     """What is read.
 
     Attributes:
-        title: What the table says.
         records: Users.
         latency: Seconds of each answer.
         faster: The goal for a peer.
         first_contact: Also run with the limiter as it is.
     """
 
-    title: str
     records: int
     latency: float
     faster: Callable[[Peer], Goal]
     first_contact: bool
 
+    @property
+    def title(self) -> str:
+        """What the tables say."""
+        answers = (
+            f"each answer after {self.latency * 1000:.0f} ms" if self.latency else "no latency"
+        )
+        return f"{self.records:,} users ({pages(self.records)} pages), {answers}"
+
 
 SCENES = (
-    Scene(
-        "100,000 users, no latency",
-        100_000,
-        0.0,
-        lambda peer: at_least(peer.faster),
-        first_contact=False,
-    ),
-    Scene(
-        "60 pages, each answer after 100 ms",
-        30_000,
-        0.1,
-        lambda _: FASTER_WITH_LATENCY,
-        first_contact=True,
-    ),
+    Scene(100_000, 0.0, lambda peer: at_least(peer.faster), first_contact=False),
+    Scene(30_000, 0.1, lambda _: FASTER_WITH_LATENCY, first_contact=True),
 )
 
 

@@ -5,14 +5,15 @@ BIN := $(VENV)/bin
 OTHER ?= python3.13
 SCIMMY := tests/peers/scimmy
 
-.PHONY: help demo test check lint types layers docs wheel test-other bench-quick clean
+.PHONY: help demo test check lint types layers docs wheel test-other bench bench-quick clean
 
 help:
 	@echo "make demo         export a simulated account (no KnowBe4 account needed)"
 	@echo "make test         run the tests"
 	@echo "make check        everything CI checks: lint, types, layers, tests, documentation, wheel"
 	@echo "make docs         build the documentation into build/docs"
-	@echo "make bench-quick  measure against a client written by hand, in under two minutes"
+	@echo "make bench        measure everything, in under 15 minutes, and write benchmarks/results.md"
+	@echo "make bench-quick  a part of it, in under two minutes"
 	@echo "make clean        remove the virtual environments and everything built"
 
 # --group, which reads the dependency groups, came with pip 25.1.
@@ -89,9 +90,12 @@ test-other:
 check: lint types layers docs test test-other wheel
 	@echo "all checks passed"
 
+bench: $(VENV)/.run
+	$(BIN)/python -m benchmarks
+
 bench-quick: $(VENV)/.run
-	$(BIN)/python -m benchmarks.quick
+	$(BIN)/python -m benchmarks --quick
 
 clean:
 	rm -rf $(VENV) $(VENV)-wheel .venv-other dist build demo-export .pytest_cache .mypy_cache \
-		.ruff_cache .hypothesis .import_linter_cache $(SCIMMY)/node_modules
+		.ruff_cache .hypothesis .import_linter_cache $(SCIMMY)/node_modules benchmarks/.envs

@@ -57,6 +57,7 @@ NAVIGATION = {
         "explanation/ledger",
         "explanation/paging-and-proof",
         "explanation/drift",
+        "explanation/performance",
     ],
     "Reference": [
         "reference/command",

@@ -1,0 +1,62 @@
+"""Start-up: what an import and ``kb4 --help`` cost."""
+
+import sys
+from functools import partial
+from pathlib import Path
+
+from benchmarks.arithmetic import ratios
+from benchmarks.figures import Figure, Table, at_most
+from benchmarks.measure import Run, each, interleaved, run
+
+ROUNDS, QUICK_ROUNDS = 9, 5
+TIMED = """
+import json, time
+wall, cpu = time.perf_counter(), time.process_time()
+import {modules}
+wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+print(json.dumps({{"wall": wall, "cpu": cpu}}))
+"""
+OURS, THEIRS, HELP = "kb4_async", "its four dependencies", "kb4 --help"
+DEPENDENCIES = "aiohttp, aiolimiter, orjson, msgspec"
+MOST_RATIO, MOST_HELP = 1.3, 0.5
+
+
+def importing(modules: str) -> Run:
+    """Import in a fresh interpreter."""
+    return run([sys.executable, "-c", TIMED.format(modules=modules)])
+
+
+def measure(*, quick: bool) -> list[Table]:
+    """Make the table."""
+    command = [str(Path(sys.executable).with_name("kb4")), "--help"]
+    variants = {
+        OURS: partial(importing, "kb4_async"),
+        THEIRS: partial(importing, DEPENDENCIES),
+        HELP: partial(run, command),
+    }
+    interleaved(1, variants)  # so that compiled files are there
+    taken = interleaved(QUICK_ROUNDS if quick else ROUNDS, variants)
+
+    def told(name: str, which: str) -> list[float]:
+        return each(taken[name], lambda one: float(one.told[which]))
+
+    figures = [
+        Figure(
+            "import kb4_async / import of its four dependencies: time",
+            ratios(told(OURS, "wall"), told(THEIRS, "wall")),
+            goal=at_most(MOST_RATIO),
+        ),
+        Figure(
+            "import kb4_async / import of its four dependencies: CPU",
+            ratios(told(OURS, "cpu"), told(THEIRS, "cpu")),
+        ),
+        Figure(
+            "kb4 --help: CPU", each(taken[HELP], lambda one: one.cpu), "s", goal=at_most(MOST_HELP)
+        ),
+        *(Figure(f"import of {name}: time", told(name, "wall"), "s") for name in (OURS, THEIRS)),
+    ]
+    notes = [
+        f"Fresh processes. The dependencies are {DEPENDENCIES}; the interpreter's own start is not "
+        "in the imports, and is in `kb4 --help`."
+    ]
+    return [Table("Start-up", notes, figures)]

@@ -47,6 +47,9 @@ R = TypeVar("R")
 #: Errors that every other page would meet too: nothing more is asked after one of them.
 FINAL = (AuthenticationError, RateLimitError, ClientClosedError)
 
+#: What is delivered.
+FETCHING = frozenset({"page", "probe"})
+
 #: What only compares, and so may wait for pages.
 CHECKING = frozenset({"look", "count", "proof"})
 
@@ -178,6 +181,8 @@ class PageStream(Handover, Generic[R]):
         for ask in asks:
             if ask in self.tasks or (ask.keep and ask.number in self.held):
                 continue
+            if ask.purpose in FETCHING and ask.number in self.page_errors:
+                continue  # its error is raised in its turn
             urgent = ask.purpose != "page" or ask.number == machine.position
             place = None if urgent else self.source.pool.take(self.pump_safely)
             if not urgent and place is None:
@@ -301,7 +306,7 @@ class PageStream(Handover, Generic[R]):
             return
         if not refused:
             waits = isinstance(error, RateLimitError)
-            if (isinstance(error, FINAL) and not waits) or ask.purpose not in {"page", "probe"}:
+            if (isinstance(error, FINAL) and not waits) or ask.purpose not in FETCHING:
                 self.fail(error)
                 return
             self.machine.lost(ask)

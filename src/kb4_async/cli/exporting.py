@@ -117,7 +117,7 @@ def export(
                 return await export_account(kb, dest, on_event=view, **options)
 
     if accounts is None:
-        again = "Run the same command again, without --fresh, to go on." if fresh else RUN_AGAIN
+        again = "Run the same command again" + (", without --fresh, to go on." if fresh else ".")
         finish(run(work, f"Interrupted. {again}"), json=json, quiet=quiet)
         return
     address = {"--region": region, "--base-url": base_url}

@@ -34,6 +34,10 @@ CREATE TABLE unit (
 """
 
 
+class ForeignStateError(ConfigurationError):
+    """The file is another program's, and not to be replaced."""
+
+
 def state_path(folder: Path) -> Path:
     """Where a destination's state is."""
     return folder / FILE_NAME
@@ -208,7 +212,11 @@ def read_facts(folder: Path) -> dict[str, Any] | None:
         if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             return None
         check_version(connection, path)
-        return {name: codec.decode(value) for name, value in rows(connection, "export")}
+        facts = {name: codec.decode(value) for name, value in rows(connection, "export")}
+        for name in ("account", "parameters"):
+            if not isinstance(facts[name], dict):
+                raise TypeError(name)
+        return facts
 
 
 def read_state(folder: Path) -> dict[str, Progress]:
@@ -253,8 +261,8 @@ def check_version(connection: sqlite3.Connection, path: Path) -> None:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID:
-        msg = f"{path} is not a state of kb4_async: choose another destination."
-        raise ConfigurationError(msg)
+        msg = f"{path} is another program's file: choose another destination."
+        raise ForeignStateError(msg)
     while version in UPGRADES:
         version += 1
         connection.executescript(
@@ -273,11 +281,20 @@ def reading(path: Path) -> Iterator[None]:
     """Say in one sentence why a state cannot be gone on with."""
     try:
         yield
-    except (sqlite3.Error, OSError, ValueError, KeyError, TypeError) as error:
+    except (sqlite3.OperationalError, OSError) as error:
+        if "no such" in str(error):  # a table or column, which no disk gives back
+            raise lost(path, error) from error
+        msg = f"{path} cannot be read now ({error}): mend the destination, then run again."
+        raise ConfigurationError(msg) from error
+    except (sqlite3.Error, ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, ConfigurationError):
             raise
-        msg = (
-            f"{path} cannot be read ({error}), so the export there cannot be gone on with: start "
-            "over with --fresh (fresh=True), or choose another destination."
-        )
-        raise ConfigurationError(msg) from error
+        raise lost(path, error) from error
+
+
+def lost(path: Path, error: Exception) -> ConfigurationError:
+    """The error of a state that cannot be gone on with."""
+    return ConfigurationError(
+        f"{path} cannot be read ({error}), so the export there cannot be gone on with: start over "
+        "with --fresh (fresh=True), or choose another destination."
+    )

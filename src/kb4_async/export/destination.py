@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kb4_async.errors import CheckpointMismatchError, ConfigurationError
-from kb4_async.export.checkpoint import FILE_NAME, read_facts
+from kb4_async.export.checkpoint import FILE_NAME, ForeignStateError, read_facts
 from kb4_async.export.manifest import read_manifest
 
 if sys.platform == "win32":
@@ -67,8 +67,13 @@ def inspect_destination(
         CheckpointMismatchError: It holds an unfinished export that was begun in another way.
     """
     folder = find_folder(destination)
-    manifest = read_manifest(folder)
-    facts = None if fresh and unreadable(folder) else read_facts(folder)
+    facts = readable_facts(folder) if fresh else read_facts(folder)
+    try:
+        manifest = read_manifest(folder)
+    except ConfigurationError:
+        if facts is None:
+            raise
+        manifest = None  # the state tells all that is needed of an unfinished export
     if facts is not None and manifest is not None:
         # Killed between its last two steps, the state outlives the export that it was of.
         finished = manifest.get("complete") and manifest.get("id") == facts.get("id")
@@ -114,13 +119,18 @@ def find_folder(destination: str | os.PathLike[str]) -> Path:
     return folder
 
 
-def unreadable(folder: Path) -> bool:
-    """Whether the state there cannot be gone on with, which an export begun anew need not."""
+def readable_facts(folder: Path) -> dict[str, Any] | None:
+    """What the state says, if it can be read: an export begun anew need not go on with it.
+
+    Raises:
+        ForeignStateError: It is another program's.
+    """
     try:
-        read_facts(folder)
+        return read_facts(folder)
+    except ForeignStateError:
+        raise
     except ConfigurationError:
-        return True
-    return False
+        return None
 
 
 def check_strangers(folder: Path, names: Iterable[str]) -> None:
@@ -166,19 +176,27 @@ def check_same_account(found: Destination, account: Mapping[str, Any]) -> None:
     Raises:
         ConfigurationError: The earlier export is of another account; the message names how.
     """
-    if not any(found.account.get(n) for n in ("name", "domains")):
-        return  # no account was ever seen there
+    name = differing(found.account, account)
+    if name is not None:
+        msg = (
+            f"{found.folder} holds an export of another account: its {name} is "
+            f"{found.account[name]!r}, this key's is {account[name]!r}. Choose another destination."
+        )
+        raise ConfigurationError(msg)
+
+
+def differing(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> str | None:
+    """In what two accounts differ; what is not known of one of them tells nothing."""
     for name in ("origin", "name", "domains"):
-        theirs, ours = found.account.get(name), account.get(name)
-        if theirs is None or ours is None:
-            continue  # the account could not be read then, or now
-        same = sorted(theirs) == sorted(ours) if name == "domains" else theirs == ours
-        if not same:
-            msg = (
-                f"{found.folder} holds an export of another account: its {name} is {theirs!r}, "
-                f"this key's is {ours!r}. Choose another destination."
-            )
-            raise ConfigurationError(msg)
+        one, other = (sorted_if_list(account.get(name)) for account in (theirs, ours))
+        if one is not None and other is not None and one != other:
+            return name
+    return None
+
+
+def sorted_if_list(value: object) -> object:
+    """Domains come in any order."""
+    return sorted(map(str, value)) if isinstance(value, list) else value
 
 
 class Claim:
@@ -203,8 +221,7 @@ class Claim:
         self.lock = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # The file must still be the one that everybody else would open.
-            alone = os.fstat(self.lock).st_ino == self.path.stat().st_ino
+            alone = self.stands()
         except OSError:
             alone = False
         if not alone:
@@ -212,10 +229,24 @@ class Claim:
             self.lock = None
             raise ConfigurationError(BUSY.format(folder))
 
+    def stands(self) -> bool:
+        """Whether the folder is still the one that was taken.
+
+        Its lock must be the file that everybody else would open: a folder that was removed may be
+        another export's by now.
+        """
+        if self.lock is None:
+            return fcntl is None
+        try:
+            return os.path.samestat(os.fstat(self.lock), self.path.stat())
+        except OSError:
+            return False
+
     def release(self) -> None:
         """Give the folder up; may be called again."""
         if self.lock is not None:
-            self.path.unlink(missing_ok=True)
+            if self.stands():
+                self.path.unlink(missing_ok=True)
             os.close(self.lock)
             self.lock = None
 

@@ -101,11 +101,10 @@ def needed_units(progress: Progress, endpoint: Endpoint) -> list[Unit]:
     found = []
     several = len(endpoint.passes) > 1
     for unit in progress.units.values():
-        if unit.rows and not unit.closed:
+        needed = several and unit.key == pass_key(0)
+        if unit.rows and not unit.closed and not needed:
             place = unit.place()
             needed = place is None or place.forgetful or unit.rows <= EXACT_KEYS
-        else:
-            needed = several and unit.key == pass_key(0)
         if needed:
             found.append(unit)
     return found

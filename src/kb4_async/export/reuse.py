@@ -11,11 +11,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kb4_async.errors import ConfigurationError, SinkError
+from kb4_async.errors import ConfigurationError, DecodeError, KB4Error, SinkError
+from kb4_async.export.destination import differing, is_claimed
 from kb4_async.export.manifest import read_manifest
 from kb4_async.export.parents import CampaignCounts, id_of
 from kb4_async.export.recall import page_of, read_lines
@@ -51,50 +52,62 @@ class Earlier:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder).expanduser().absolute()
+        if is_claimed(self.folder):
+            raise self.unusable("an export writes into it now")
         manifest = read_manifest(self.folder)
         if manifest is None:
-            msg = f"{self.folder} holds no export that could be reused: name one, or leave it out."
-            raise ConfigurationError(msg)
-        entries = [manifest["resources"].get(name) for name in REQUIRED]
-        for name, entry in zip(REQUIRED, entries, strict=True):
-            if not entry or not entry.get("complete"):
-                msg = (
-                    f"{self.folder} cannot be reused: its {name} are not complete. Name another "
-                    "export, or leave it out."
-                )
-                raise ConfigurationError(msg)
-        self.account: dict[str, Any] = manifest["account"]
-        self.origin = {"id": manifest.get("id"), "finished": manifest.get("finished")}
+            raise self.unusable("it holds no export")
         self.tests: dict[Key, dict[str, Any]] = {}
         self.rows: Counter[Key] = Counter()
-        for lines in self.checked(entries[0]):
-            for test in map(codec.decode, lines):
-                key = id_of(test, "pst_id")
-                if key is not None and is_closed(test):
-                    self.tests[key] = test
-        parents = codec.key_reader("pst_id")
-        for lines in self.checked(entries[1]):
-            self.rows.update(parents(page_of(RECIPIENTS, lines).content.array))
-        self.recipients = self.folder / str(entries[1]["file"])
+        try:
+            self.account: dict[str, Any] = manifest["account"]
+            self.origin = {"id": manifest.get("id"), "finished": manifest.get("finished")}
+            tests, self.recipients = (manifest["resources"].get(name) for name in REQUIRED)
+            self.check_whole(tests, self.recipients)
+            for lines in self.checked(tests):
+                for test in map(codec.decode, lines):
+                    key = id_of(test, "pst_id")
+                    if key is not None and is_closed(test):
+                        self.tests[key] = test
+            for lines in self.checked(self.recipients):
+                self.rows.update(parents_of(lines))
+        except (SinkError, DecodeError, ValueError, KeyError, TypeError, AttributeError) as error:
+            if isinstance(error, ConfigurationError):
+                raise
+            why = str(error) if isinstance(error, KB4Error) else f"it cannot be read, {error!r}"
+            raise self.unusable(why) from error
+
+    def unusable(self, why: str) -> ConfigurationError:
+        """The error of an export that cannot be reused."""
+        msg = f"{self.folder} cannot be reused ({why}): name another export, or leave it out."
+        return ConfigurationError(msg)
+
+    def check_whole(self, *entries: Mapping[str, Any] | None) -> None:
+        """Refuse what is not whole, or not there as JSON lines.
+
+        Raises:
+            ConfigurationError: One of them is not.
+        """
+        for name, entry in zip(REQUIRED, entries, strict=True):
+            if not entry or not entry.get("complete"):
+                raise self.unusable(f"its {name} are not complete")
+            if not {"file", "sha256"} <= entry.keys():
+                raise self.unusable(f"its {name} were not written as JSON lines")
 
     def checked(self, entry: Mapping[str, Any]) -> Iterator[list[bytes]]:
         """The lines of a file, which are those that were written.
 
         Raises:
-            ConfigurationError: The file is gone, or is another one now.
+            SinkError: The file is gone, or is another one now; at its end.
         """
         digest = hashlib.sha256()
-        try:
-            path = self.folder / Path(str(entry["file"])).name
-            for lines in read_lines(path):
-                digest.update(b"".join(lines))
-                yield lines
-        except (SinkError, KeyError) as error:
-            msg = f"{self.folder} cannot be reused ({error}): name another export, or leave it out."
-            raise ConfigurationError(msg) from error
-        if digest.hexdigest() != entry.get("sha256"):
-            msg = f"{path} is not what its manifest says: name another export, or leave it out."
-            raise ConfigurationError(msg)
+        path = self.folder / Path(str(entry["file"])).name
+        for lines in read_lines(path):
+            digest.update(b"".join(lines))
+            yield lines
+        if digest.hexdigest() != entry["sha256"]:
+            msg = f"{path} is not what its manifest says"
+            raise SinkError(msg)
 
     def holds(self, test: Mapping[str, Any]) -> bool:
         """Whether it has the recipients of a test, as served now, and they cannot have changed."""
@@ -107,7 +120,7 @@ class Earlier:
         Raises:
             ConfigurationError: The destination is the earlier export itself.
         """
-        if self.folder == destination:
+        if self.folder.resolve() == destination.resolve():
             msg = f"{destination} is the destination itself: name an earlier export to reuse."
             raise ConfigurationError(msg)
 
@@ -120,14 +133,17 @@ class Earlier:
         Raises:
             ConfigurationError: It is another account's.
         """
-        for name in ("origin", "name", "domains"):
+        name = differing(self.account, account)
+        if name is not None:
             theirs, ours = self.account.get(name), account.get(name)
-            if theirs != ours:
-                msg = (
-                    f"{self.folder} cannot be reused: it is of another account, its {name} is "
-                    f"{theirs!r}, this key's is {ours!r}."
-                )
-                raise ConfigurationError(msg)
+            raise self.unusable(
+                f"it is of another account, its {name} is {theirs!r}, this key's is {ours!r}"
+            )
+
+
+def parents_of(lines: Sequence[bytes]) -> list[Key]:
+    """The tests that recipients belong to."""
+    return codec.key_reader("pst_id")(page_of(RECIPIENTS, lines).content.array)
 
 
 def is_closed(test: Mapping[str, Any]) -> bool:
@@ -155,6 +171,18 @@ class Carrying:
             if self.earlier.holds(test):
                 self.same.append(id_of(test, "pst_id"))
 
+    async def copy(self, wanted: Container[Key], step: Step) -> None:
+        """Copy the recipients of the wanted tests."""
+        chunks = self.earlier.checked(self.earlier.recipients)
+        while lines := await step.writer.worker.run(lambda: next(chunks, None)):
+            by_test: defaultdict[Key, list[bytes]] = defaultdict(list)
+            for key, line in zip(parents_of(lines), lines, strict=True):
+                if key in wanted:
+                    by_test[key].append(line)
+            for key, rows in by_test.items():
+                page = page_of(RECIPIENTS, rows, scope={"pst_id": key})
+                await step.write(page, step.child(key), None)
+
     async def run(self, counts: CampaignCounts, step: Step) -> None:
         """Write the recipients of the tests that are as they were.
 
@@ -173,18 +201,18 @@ class Carrying:
         marker = progress.unit(REUSED)
         progress.origin = earlier.origin
         await step.writer.end(marker, REUSED, counted=None, again=True)
-        chunks = read_lines(earlier.recipients)
-        parents = codec.key_reader("pst_id")
-        while lines := await step.writer.worker.run(lambda: next(chunks, None)):
-            by_test: defaultdict[Key, list[bytes]] = defaultdict(list)
-            for key, line in zip(
-                parents(page_of(RECIPIENTS, lines).content.array), lines, strict=True
-            ):
-                if key in wanted:
-                    by_test[key].append(line)
-            for key, rows in by_test.items():
-                page = page_of(RECIPIENTS, rows, scope={"pst_id": key})
-                await step.write(page, step.child(key), None)
+        try:
+            await self.copy(wanted, step)
+            if any(step.child(key).rows != earlier.rows[key] for key in wanted):
+                msg = "its recipients are not those that it counts"
+                raise SinkError(msg)
+        except SinkError as error:
+            # What was copied stays unproven, and the next run begins anew.
+            msg = (
+                f"{earlier.folder} cannot be reused any more ({error}): run the same command again "
+                "without --reuse (reuse=None)."
+            )
+            raise SinkError(msg) from error
         for key in wanted:
             await step.end(step.child(key), REUSED)
         await step.writer.end(marker, REUSED, counted=None, again=False)

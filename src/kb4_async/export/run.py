@@ -19,7 +19,7 @@ from kb4_async.errors import (
     SinkError,
 )
 from kb4_async.events import Observer
-from kb4_async.export.checkpoint import Checkpoint
+from kb4_async.export.checkpoint import Checkpoint, reading
 from kb4_async.export.destination import (
     SPOOL,
     Claim,
@@ -127,7 +127,8 @@ class Run:
         self.resumes = found.facts is not None and not fresh
         if self.resumes:
             self.checkpoint.resume()
-            self.go_on(found)
+            with reading(self.checkpoint.path):
+                self.go_on(found)
             saved = self.checkpoint.load()
         else:
             self.begin(found)
@@ -169,9 +170,9 @@ class Run:
             started=facts["started"],
             id=facts["id"],
         )
-        habits = self.kb.source.habits
-        habits.showing.update(facts["habits"]["showing"])
-        habits.sizes.update(facts["habits"]["sizes"])
+        # Nothing else of what was learned of the server: that it showed cursors proves an end only
+        # to the client it showed them to.
+        self.kb.source.habits.sizes.update(facts["sizes"])
         self.checkpoint.note({"account": account, **self.facts()})
 
     def announce(self) -> None:
@@ -230,9 +231,9 @@ class Run:
 
     def facts(self) -> dict[str, Any]:
         """What is kept of the export with each commit."""
-        habits = self.kb.source.habits
         return {
-            "habits": {"showing": sorted(habits.showing), "sizes": dict(habits.sizes)},
+            "sizes": dict(self.kb.source.habits.sizes),
+            "resume_at": None,
             "other_requests": self.other_requests(),
             "seconds": self.seconds(),
             "runs": [*self.earlier["runs"], codec.to_plain(self.this_run())],
@@ -286,6 +287,12 @@ class Run:
     def conclude(self) -> None:
         """Write the manifest; what is only kept for the next run goes if there is none."""
         report = self.report
+        if not self.lock.stands():
+            msg = (
+                f"{report.destination} was removed or replaced while it was written: run the same "
+                "command again."
+            )
+            raise SinkError(msg)
         try:
             report.write()
         except OSError as error:

@@ -102,8 +102,8 @@ async def export_account(
         CancelledError: After everything that is whole was committed and the manifest written.
 
     Requests: one for the account and those of each listing. A call that goes on asks for the
-    account, one page of each open listing, and what a killed run had fetched but not committed (at
-    most 16 pages or two seconds of each resource, and what was in flight). Memory: as for the
+    account, one page of each open listing, and what a killed run had fetched but not committed: it
+    commits as often as costs a twentieth of its time, and every two seconds. Memory: as for the
     listings, plus about 200 bytes a group; a call that goes on keeps 60 bytes for each record of
     small open listings, and of those whose keys do not ascend.
     """

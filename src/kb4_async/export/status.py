@@ -117,10 +117,10 @@ def read_status(destination: str | os.PathLike[str]) -> ExportStatus:
     if manifest is None and facts is None:
         msg = f"{folder} holds no export of kb4_async: begin one there with 'kb4 export'."
         raise ConfigurationError(msg)
-    unfinished = facts is not None and not (
-        manifest is not None and manifest["complete"] and manifest.get("id") == facts["id"]
-    )
     try:
+        unfinished = facts is not None and not (
+            manifest is not None and manifest["complete"] and manifest.get("id") == facts["id"]
+        )
         if unfinished and facts is not None:
             return stopped(folder, manifest, facts)
         assert manifest is not None  # noqa: S101  # one of them was there

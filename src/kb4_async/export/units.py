@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kb4_async.errors import ConfigurationError
 from kb4_async.protocol import codec
 from kb4_async.protocol.page import Page
 from kb4_async.protocol.token import Identity, Place, place_of, write_token
@@ -180,6 +181,14 @@ class Progress:
         return {name: getattr(self, name) for name in names}
 
 
+def is_token(token: str | None) -> bool:
+    """Whether a listing can be gone on with from there."""
+    try:
+        return token is None or bool(place_of(token))
+    except ConfigurationError:
+        return False
+
+
 def read_progress(
     name: str, kept: Mapping[str, Any], units: Iterable[tuple[str, Mapping[str, Any]]]
 ) -> Progress:
@@ -189,6 +198,8 @@ def read_progress(
         TypeError: Something else was kept.
     """
     read = {key: Unit(key, **values) for key, values in units}
+    for unit in read.values():
+        unit.again |= not unit.closed and not is_token(unit.token)
     return Progress(
         name=name,
         units=read,

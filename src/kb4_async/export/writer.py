@@ -30,6 +30,7 @@ class Worker:
     def __init__(self) -> None:
         self.pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kb4-sink")
         self.next_commit = 0.0
+        self.writers: list[DatasetWriter] = []
 
     @contextmanager
     def committing(self) -> Iterator[None]:
@@ -103,6 +104,8 @@ class DatasetWriter:
         self.uncommitted = 0
         #: One sink took a page that another did not: they agree only about what is committed.
         self.torn = False
+        self.failure: Exception | None = None
+        worker.writers.append(self)
 
     async def open(self) -> None:
         """Open the sinks where the last checkpoint left them.
@@ -118,6 +121,13 @@ class DatasetWriter:
                 self.checkpoint.forget(progress)
             if not progress.positions:
                 progress.positions = [None] * len(self.factories)
+            kept = progress.positions[-1]
+            if progress.rows != (kept["rows"] if kept else 0):
+                msg = (
+                    f"{self.checkpoint.path} contradicts itself about {progress.name}: start over "
+                    "with --fresh (fresh=True)."
+                )
+                raise SinkError(msg)
             for factory, position in zip(self.factories, progress.positions, strict=True):
                 sink = factory()
                 sink.open(dataset(progress.name), position)
@@ -222,24 +232,33 @@ class DatasetWriter:
     # -- in the worker thread ---------------------------------------------------------------------
 
     def count(self) -> None:
-        """One thing more is not committed."""
+        """One thing more is not committed. When it is time, every dataset is."""
         self.uncommitted += 1
-        if monotonic() >= self.worker.next_commit:
-            self.commit_now()
+        if monotonic() < self.worker.next_commit:
+            return
+        with self.worker.committing():
+            for writer in self.worker.writers:
+                try:
+                    if writer.uncommitted:
+                        writer.commit_now()
+                except Exception as error:  # raised to whoever it belongs to
+                    writer.failure = error
 
     def commit_now(self) -> None:
         """Sinks first, then the checkpoint."""
         if not self.sinks or self.torn:
             return
-        with self.worker.committing():
-            self.progress.positions = [sink.commit() or {} for sink in self.sinks]
-            self.checkpoint.record(self.progress, self.facts())
+        self.progress.positions = [sink.commit() or {} for sink in self.sinks]
+        self.checkpoint.record(self.progress, self.facts())
         self.uncommitted = 0
 
     async def guarded(self, call: Callable[[], None]) -> None:
         """Run a call; whatever a sink raises becomes a ``SinkError``."""
         try:
             await self.worker.run(call)
+            if self.failure is not None:
+                error, self.failure = self.failure, None
+                raise error
         except KB4Error:
             raise
         except Exception as error:

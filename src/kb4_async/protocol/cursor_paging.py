@@ -323,11 +323,12 @@ class CursorListing(Reader):
     def place(self) -> Place:
         """The place behind what was delivered so far; it can be proven again from there."""
         delivery = self.delivery
-        again = self.reading > 1 or self.moved or delivery.redoing
+        rereading = delivery.rereading and not self.moved
+        again = (self.moved or delivery.redoing) and not rereading
         cut = 0 if again else delivery.cut
         behind = bool(cut) and delivery.cut_behind
         rest, last = (0, None) if again else self.rest_before if behind else self.rest
-        edges = delivery.edges(again=again)
+        edges = delivery.edges(again=again or rereading)
         return Place(
             mode="cursor",
             number=rest + 1,
@@ -338,6 +339,7 @@ class CursorListing(Reader):
             edges=edges,
             edges_known=len(edges),
             moved=again and self.rows > 0,
+            rereading=rereading,
             last=last,
             blind=not delivery.repeatable,
         )

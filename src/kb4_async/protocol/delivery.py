@@ -39,8 +39,8 @@ class Delivery:
         self.max_items = max_items
         self.rows = place.rows
         self.index = KeyIndex(place.edges[: place.edges_known], known)
-        self.reading = 1
-        self.turn = 1
+        # Both count on where an earlier run was reading again: what it delivered is passed over.
+        self.reading = self.turn = 2 if place.rereading else 1
         self.moves = 0
         self.blind = known is None and place.forgetful
         self.cut = place.cut
@@ -57,6 +57,11 @@ class Delivery:
     def redoing(self) -> bool:
         """Pages that were delivered already are passed again."""
         return self.redo > 0
+
+    @property
+    def rereading(self) -> bool:
+        """A later reading is under way, and can be gone on with where it stands."""
+        return self.reading > 1 and self.reading == self.turn
 
     @property
     def repeatable(self) -> bool:

@@ -380,11 +380,12 @@ class NumberedListing(Reader):
     def place(self) -> Place:
         """The place behind what was delivered so far; it can be proven again from there."""
         search, delivery = self.search, self.delivery
-        again = self.reading > 1 or self.moved or delivery.redoing
+        rereading = delivery.rereading and not self.moved
+        again = (self.moved or delivery.redoing) and not rereading
         cut = 0 if again else delivery.cut
         behind = bool(cut) and delivery.cut_behind
         last = self.before_cut if behind else self.previous
-        edges = delivery.edges(again=again)
+        edges = delivery.edges(again=again or rereading)
         return Place(
             number=1 if again else self.position - behind,
             cut=cut,
@@ -396,6 +397,7 @@ class NumberedListing(Reader):
             edges=edges,
             edges_known=len(edges),
             moved=again and self.rows > 0,
+            rereading=rereading,
             last=None if again else last,
             blind=not delivery.repeatable,
         )

@@ -97,6 +97,8 @@ class Reader(ABC):
     def __init__(self, setup: Setup, place: Place, delivery: Delivery | None = None) -> None:
         self.setup = setup
         self.delivery = delivery or Delivery(place, setup.max_items, setup.known)
+        if place.rereading and not self.delivery.repeatable:
+            raise incomplete("no_proof", place.rows, place.number)
         self.position = place.number
         self.size = place.size or setup.per_page
         self.count = self.expected = setup.count

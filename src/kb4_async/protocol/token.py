@@ -55,6 +55,7 @@ class Place:
         edges: Lowest and highest key of each delivered page, ascending; empty where keys do not.
         edges_known: How many of ``edges`` are meant: the list itself goes on growing.
         moved: Rows were seen to move, so everything is to be read again.
+        rereading: Everything is being read again: ``number`` is where that reading stands.
         last: First key, last key and rows of the page before ``number``, to notice that it moved.
         cut: Rows of page ``number`` already delivered, where ``max_items`` ended within it.
         blind: Some delivered records are in none of the edges, so nothing can be read again.
@@ -72,6 +73,7 @@ class Place:
     edges: Sequence[Edge] = ()
     edges_known: int = 0
     moved: bool = False
+    rereading: bool = False
     last: tuple[codec.Key, codec.Key, int] | None = None
     blind: bool = False
     cut: int = 0
@@ -106,6 +108,7 @@ def write_token(identity: Identity, place: Place) -> str:
         "rows": place.rows,
         "edges": steps,
         "moved": place.moved,
+        "rereading": place.rereading,
         "last": place.last,
         "blind": place.blind,
         "cut": place.cut,
@@ -185,6 +188,7 @@ def read_place(state: dict[str, Any]) -> Place:
         edges=edges,
         edges_known=len(edges),
         moved=bool(state["moved"]),
+        rereading=bool(state.get("rereading")),
         last=last,
         blind=bool(state["blind"]),
         cut=int(state["cut"]),

@@ -160,6 +160,135 @@ class TestQuota:
             await export(sim, tmp_path / "out", "1/1d")
         assert not (tmp_path / "out").exists()
 
+    async def test_a_second_reading_longer_than_a_day(self, tmp_path: Path) -> None:
+        """Rows that moved on the first day are looked for on those that follow, page by page."""
+        account = generate_account(users=8_000, groups=0, enrollments=0)
+        options: dict[str, Any] = {"resources": ["users"]}
+        async with Simulator(account, limits=()) as sim:
+            report = await export(sim, tmp_path, "12/1d", **options)
+            delete_row("users", 3)(account)
+            for _ in range(7):
+                begin_day()
+                report = await export(sim, tmp_path, "12/1d", **options)
+                if report.complete:
+                    break
+
+        assert report.complete
+        ids = [json.loads(line)["id"] for line in read(tmp_path, "users")]
+        assert len(ids) == len(set(ids))
+        assert {user["id"] for user in account.users} <= set(ids)
+
+
+class TestReuse:
+    """What cannot have changed since an earlier export costs no request."""
+
+    @staticmethod
+    def closed() -> Account:
+        account = generate_account(
+            users=300, groups=3, enrollments=40, tests_a_campaign=2, recipients_a_test=120
+        )
+        for test in list(account.security_tests):
+            account.security_tests.update(test["pst_id"], status="Closed")
+        return account
+
+    async def test_closed_tests_are_carried_over(self, tmp_path: Path) -> None:
+        account = self.closed()
+        async with Simulator(account, limits=()) as sim:
+            await export(sim, tmp_path / "first")
+            changed = list(account.security_tests)[1]["pst_id"]
+            account.security_tests.update(changed, reported_count=77)
+            sim.log.clear()
+            report = await export(sim, tmp_path / "second", reuse=tmp_path / "first")
+            asked = {entry.path for entry in sim.requests("*/recipients")}
+            keep_asking = {
+                f"phishing/security_tests/{test['pst_id']}/recipients"
+                for test in (*account.security_tests, *account.callback_security_tests)
+                if test["pst_id"] == changed or test["status"] != "Closed"
+            }
+
+        assert report.complete
+        assert asked <= keep_asking
+        assert f"phishing/security_tests/{changed}/recipients" in asked
+        assert (
+            contents(tmp_path / "second")["recipients"]
+            == (contents(tmp_path / "first")["recipients"])
+        )
+        entry = manifest(tmp_path / "second")["resources"]["recipients"]
+        assert entry["reused"]["export"]["id"] == manifest(tmp_path / "first")["id"]
+        assert {"pst_id": changed} not in entry["reused"]["scopes"]
+        assert entry["end_reasons"]["reused"] == len(entry["reused"]["scopes"])
+
+    async def test_the_plan_prices_it(self, tmp_path: Path) -> None:
+        async with Simulator(self.closed(), limits=()) as sim:
+            await export(sim, tmp_path / "first")
+            async with ReportingClient(sim.api_key, base_url=sim.base_url) as kb:
+                plain = await plan_export(kb)
+                plan = await plan_export(kb, reuse=tmp_path / "first")
+            sim.log.clear()
+            await export(sim, tmp_path / "second", reuse=tmp_path / "first")
+
+        assert plan.requests < plain.requests
+        assert plan.requests == len(sim.log)
+        assert "carried over" in plan.resources["recipients"].basis
+
+    async def test_the_destination_itself_is_refused(self, tmp_path: Path) -> None:
+        async with Simulator(self.closed(), limits=()) as sim:
+            await export(sim, tmp_path / "out")
+            (tmp_path / "link").symlink_to(tmp_path / "out")
+            before = contents(tmp_path / "out")
+            for name in ("out", "link", "out/../out"):
+                with pytest.raises(ConfigurationError, match="the destination itself"):
+                    await export(sim, tmp_path / "out", fresh=True, reuse=tmp_path / name)
+        assert contents(tmp_path / "out") == before
+
+    async def test_what_changes_while_it_is_reused_is_not_believed(self, tmp_path: Path) -> None:
+        account = self.closed()
+        async with Simulator(account, limits=()) as sim:
+            await export(sim, tmp_path / "first")
+
+            def cut(event: Event) -> None:
+                if isinstance(event, ExportProgress) and event.resource == "account":
+                    (tmp_path / "first" / "recipients.jsonl").write_bytes(b"")
+
+            options: dict[str, Any] = {"reuse": tmp_path / "first"}
+            report = await export(sim, tmp_path / "out", on_event=cut, **options)
+            assert report.resources["recipients"].gaps[0].error == "SinkError"
+            with pytest.raises(ConfigurationError, match="is not what its manifest says"):
+                await export(sim, tmp_path / "out", **options)
+            assert (await export(sim, tmp_path / "out")).complete
+        assert sum(contents(tmp_path / "out")["recipients"].values()) == report_rows(account)
+
+    @pytest.mark.parametrize(
+        ("spoil", "said"),
+        [
+            (shutil.rmtree, "holds no export"),
+            (lambda folder: edit(folder, b'"complete": true', b'"complete": false'), "complete"),
+            (lambda folder: edit(folder, b"Example, Inc", b"Other, Inc"), "its name is 'Other"),
+        ],
+    )
+    async def test_what_cannot_be_reused_is_told_before_anything_is_touched(
+        self, tmp_path: Path, spoil: Callable[[Path], object], said: str
+    ) -> None:
+        async with Simulator(self.closed(), limits=()) as sim:
+            await export(sim, tmp_path / "first")
+            spoil(tmp_path / "first")
+            with pytest.raises(ConfigurationError, match=said):
+                await export(sim, tmp_path / "out", reuse=tmp_path / "first")
+        assert not (tmp_path / "out").exists()
+
+
+def report_rows(account: Account) -> int:
+    return sum(len(each) for each in account.recipients.values())
+
+
+def edit(folder: Path, old: bytes, new: bytes) -> None:
+    path = folder / "manifest.json"
+    path.write_bytes(path.read_bytes().replace(old, new))
+
+
+def read(folder: Path, name: str) -> list[bytes]:
+    return (folder / f"{name}.jsonl").read_bytes().splitlines()
+
 
 class TestGoingOn:
     @pytest.mark.parametrize("after", [1, 4, 9, 15, 22])
@@ -302,10 +431,9 @@ class TestRefused:
             (lambda p: p.write_bytes(b"x" * 5000), "cannot be read"),
             (lambda p: p.write_bytes(p.read_bytes()[:3000]), "cannot be read|is not a state"),
             (lambda p: run_sql(p, "PRAGMA user_version = 9"), "another version .9."),
-            (lambda p: run_sql(p, "PRAGMA application_id = 7"), "not a state of kb4_async"),
             (lambda p: run_sql(p, "DROP TABLE export"), "cannot be read"),
         ],
-        ids=["deleted", "garbage", "cut", "newer", "another's", "without a table"],
+        ids=["deleted", "garbage", "cut", "newer", "without a table"],
     )
     async def test_a_state_that_cannot_be_gone_on_with(
         self, spoil: Callable[[Path], object], said: str
@@ -317,6 +445,51 @@ class TestRefused:
         assert len(self.sim.log) == 0
 
         assert (await export(self.sim, self.folder, fresh=True)).complete
+
+    async def test_another_programs_file_is_never_replaced(self) -> None:
+        path = self.folder / "state.sqlite"
+        run_sql(path, "PRAGMA application_id = 7")
+        before = path.read_bytes()
+        for fresh in (False, True):
+            with pytest.raises(ConfigurationError, match="another program's file"):
+                await export(self.sim, self.folder, fresh=fresh)
+        assert path.read_bytes() == before
+
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            "UPDATE export SET value = '[1]' WHERE name = 'runs'",
+            "UPDATE export SET value = '7' WHERE name = 'sizes'",
+            "DELETE FROM export WHERE name = 'started'",
+            "UPDATE dataset SET value = '{}' WHERE name = 'account'",
+            "UPDATE export SET value = '[]' WHERE name = 'account'",
+        ],
+    )
+    async def test_a_state_edited_by_hand_is_one_sentence(self, statement: str) -> None:
+        run_sql(self.folder / "state.sqlite", statement)
+        with pytest.raises(ConfigurationError, match=r"state\.sqlite cannot be read"):
+            await export(self.sim, self.folder)
+        assert (await export(self.sim, self.folder, fresh=True)).complete
+
+    async def test_units_that_were_emptied_by_hand_are_noticed(self) -> None:
+        run_sql(self.folder / "state.sqlite", "UPDATE unit SET value = '{}'")
+        report = await export(self.sim, self.folder)
+        assert not report.complete
+        messages = [gap.message for each in report.resources.values() for gap in each.gaps]
+        assert any("contradicts itself" in message for message in messages)
+
+    async def test_a_manifest_that_is_garbage_hinders_nobody(self) -> None:
+        (self.folder / "manifest.json").write_bytes(b"garbage")
+        assert (await export(self.sim, self.folder)).complete
+
+    async def test_another_server_is_refused_though_no_account_was_seen(
+        self, account: Account
+    ) -> None:
+        path = self.folder / "state.sqlite"
+        other = '{"name":null,"domains":null,"origin":"http://127.0.0.1:1"}'
+        run_sql(path, "UPDATE export SET value = ? WHERE name = 'account'", other)
+        with pytest.raises(ConfigurationError, match=r"its origin is 'http://127\.0\.0\.1:1'"):
+            await export(self.sim, self.folder)
 
     async def test_a_file_that_was_changed_is_not_added_to(self) -> None:
         path = self.folder / "account.jsonl"
@@ -332,9 +505,9 @@ class TestRefused:
         assert (await export(self.sim, self.folder)).complete
 
 
-def run_sql(path: Path, text: str) -> None:
+def run_sql(path: Path, text: str, *values: str) -> None:
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute(text)
+        connection.execute(text, values)
         connection.commit()
 
 
@@ -387,5 +560,6 @@ class TestDisk:
             if isinstance(event, ExportProgress) and event.resource == "users":
                 shutil.rmtree(tmp_path / "out", ignore_errors=True)
 
-        with pytest.raises(SinkError, match="manifest cannot be written"):
+        with pytest.raises(SinkError, match="was removed or replaced while it was written"):
             await export(sim, tmp_path / "out", on_event=remove)
+        assert not (tmp_path / "out").exists()

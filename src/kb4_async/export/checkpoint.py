@@ -242,9 +242,10 @@ def read_datasets(connection: sqlite3.Connection) -> dict[str, Progress]:
     }
 
 
-def rows(connection: sqlite3.Connection, table: str) -> Iterator[tuple[Any, ...]]:
+def rows(connection: sqlite3.Connection, table: str) -> list[tuple[Any, ...]]:
     """Every row of a table, in the order of its keys."""
-    yield from connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2")  # noqa: S608  # ours
+    found = connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2")  # noqa: S608  # ours
+    return found.fetchall()
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -102,9 +102,13 @@ class Earlier:
         """
         digest = hashlib.sha256()
         path = self.folder / Path(str(entry["file"])).name
-        for lines in read_lines(path):
-            digest.update(b"".join(lines))
-            yield lines
+        try:
+            for lines in read_lines(path):
+                digest.update(b"".join(lines))
+                yield lines
+        except SinkError as error:
+            msg = f"{path} cannot be read, {getattr(error.__cause__, 'strerror', '')}"
+            raise SinkError(msg) from error
         if digest.hexdigest() != entry["sha256"]:
             msg = f"{path} is not what its manifest says"
             raise SinkError(msg)

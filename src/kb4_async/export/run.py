@@ -160,6 +160,7 @@ class Run:
         """Go on with the export that is there."""
         facts = found.facts or {}
         self.earlier = {name: facts[name] for name in self.earlier}
+        self.earlier["runs"] = [codec.to_plain(ExportRun(**run)) for run in facts["runs"]]
         # What could not be learned of the account by then is known now, perhaps.
         account = {**facts["account"], **{k: v for k, v in self.identity.items() if v is not None}}
         self.report = ExportReport(

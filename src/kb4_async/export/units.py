@@ -198,6 +198,8 @@ def read_progress(
         TypeError: Something else was kept.
     """
     read = {key: Unit(key, **values) for key, values in units}
+    if not all(each is None or isinstance(each, dict) for each in kept["positions"]):
+        raise TypeError(name)
     for unit in read.values():
         unit.again |= not unit.closed and not is_token(unit.token)
     return Progress(

@@ -54,8 +54,11 @@ class JsonLinesSink:
             self.file.truncate(keep)
             self.file.seek(keep)
             sync_folder(self.directory)
-        except OSError as error:
-            raise self.failed(error) from error
+        except (OSError, SinkError) as error:
+            if self.file is not None:
+                self.file.close()
+            self.file = None
+            raise (self.failed(error) if isinstance(error, OSError) else error) from error
         self.bytes = keep
         self.rows = int(position["rows"]) if position else 0
 

@@ -21,6 +21,7 @@ from kb4_async.errors import (
 )
 from kb4_async.protocol.scim.changes import Change, differences, holds, value_of
 from kb4_async.protocol.scim.groups import DesiredGroup
+from kb4_async.protocol.scim.names import fold
 from kb4_async.protocol.scim.outcome import Kind, Result, ScimOutcome
 from kb4_async.protocol.scim.plan import PlannedChange, ScimPlan
 from kb4_async.protocol.scim.schema import ACTIVE
@@ -153,7 +154,7 @@ class Application(Handover):
             if step.operation == "create_group":
                 self.group_ids[step.name] = found.id
             elif step.operation == "create_user":
-                self.ids[step.name.casefold()] = found.id
+                self.ids[fold(step.name)] = found.id
         return found
 
     async def do(self, wire: Wire, step: PlannedChange) -> ScimOutcome:
@@ -214,7 +215,7 @@ class Application(Handover):
         ids: list[str] = []
         nobody: list[str] = []
         for member in step.add:
-            known = member.id or self.ids.get(member.user_name.casefold())
+            known = member.id or self.ids.get(fold(member.user_name))
             if known is None:
                 user = await self.scim.users.directory.find(wire, member.user_name)
                 known = None if user is None else user.id
@@ -270,8 +271,8 @@ def now(current: ScimUser, change: Change) -> object:
 def same_name(current: ScimUser, step: PlannedChange) -> bool:
     """Whether a user still has the name that the plan saw, or the one it gives."""
     renamed = (each.after for each in step.changes if each.attribute == "userName")
-    names = {step.name.casefold(), *(str(each).casefold() for each in renamed)}
-    return current.user_name.casefold() in names
+    names = {fold(step.name), *(fold(str(each)) for each in renamed)}
+    return fold(current.user_name) in names
 
 
 def said(

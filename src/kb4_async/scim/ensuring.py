@@ -8,6 +8,7 @@ from weakref import WeakValueDictionary
 from kb4_async.errors import AmbiguousMatchError, KB4Error, ScimError
 from kb4_async.protocol.scim.changes import Change, differences
 from kb4_async.protocol.scim.documents import document
+from kb4_async.protocol.scim.names import fold
 from kb4_async.protocol.scim.outcome import Kind, Result, ScimOutcome
 from kb4_async.protocol.scim.users import ScimUser, parse_user
 from kb4_async.scim.lookup import Directory
@@ -43,7 +44,7 @@ class Keeper:
     def turn(self, name: str) -> asyncio.Lock:
         """Not every server keeps names unique, whatever their letter case: of two at once, the
         second has to see what the first made."""
-        return self.busy.setdefault(name.casefold(), asyncio.Lock())
+        return self.busy.setdefault(fold(name), asyncio.Lock())
 
     async def post(self, wire: Wire, wanted: ScimUser) -> ScimUser:
         """Create a user; sent once."""

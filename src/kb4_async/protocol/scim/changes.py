@@ -17,6 +17,7 @@ from kb4_async.protocol.scim.documents import (
     with_entry,
 )
 from kb4_async.protocol.scim.marks import UNSET
+from kb4_async.protocol.scim.names import fold
 from kb4_async.protocol.scim.schema import (
     ACTIVE,
     BY_FIELD,
@@ -117,7 +118,7 @@ def same(attribute: Attribute, before: object, after: object) -> bool:
     if attribute.kind == "moment":
         return instant(before) == instant(after)
     if attribute in {USER_NAME, EMAIL}:
-        return str(before).casefold() == str(after).casefold()
+        return fold(str(before)) == fold(str(after))
     return before == after
 
 

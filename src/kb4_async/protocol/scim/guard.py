@@ -8,6 +8,7 @@ from datetime import datetime
 
 from kb4_async.errors import ChangeGuardError, ConfigurationError
 from kb4_async.protocol.scim.checks import instant
+from kb4_async.protocol.scim.names import fold
 from kb4_async.protocol.scim.plan import ScimPlan
 
 #: Below so many, per cents of users or memberships say nothing of creations and removals.
@@ -73,7 +74,7 @@ class ChangeGuard:
         if isinstance(self.protected, str):
             msg = "protected is a list of user names, not one text."
             raise ConfigurationError(msg)
-        object.__setattr__(self, "protected", frozenset(n.casefold() for n in self.protected))
+        object.__setattr__(self, "protected", frozenset(map(fold, self.protected)))
         for name in CAPS:
             value = getattr(self, name)
             # NaN is no cap: it would let everything through.
@@ -83,7 +84,7 @@ class ChangeGuard:
 
     def protects(self, user_name: str) -> bool:
         """Whether a user is never deactivated."""
-        return user_name.casefold() in self.protected
+        return fold(user_name) in self.protected
 
     def reasons(self, plan: ScimPlan, now: datetime) -> tuple[str, ...]:
         """Why a plan is refused, one sentence each; empty if it is not.

@@ -9,6 +9,7 @@ from kb4_async.protocol.scim.changes import Change, differences
 from kb4_async.protocol.scim.documents import document
 from kb4_async.protocol.scim.groups import DesiredGroup, group_document
 from kb4_async.protocol.scim.marks import UNSET
+from kb4_async.protocol.scim.names import fold
 from kb4_async.protocol.scim.plan import Missing, PlannedChange, PlannedMember, Unmatched
 from kb4_async.protocol.scim.schema import ACTIVE
 from kb4_async.protocol.scim.users import ScimUser
@@ -71,7 +72,7 @@ class Planner:
 
     def want(self, user: ScimUser, place: str) -> None:
         """Take a wanted user; the second of one name is left out."""
-        key = user.user_name.casefold()
+        key = fold(user.user_name)
         if key in self.wanted:
             self.reject(f"{place} ({user.user_name}): another one has that userName", key)
         else:
@@ -81,7 +82,7 @@ class Planner:
         """Note something of the input that is left out."""
         self.rejected.append(text)
         if name:
-            self.rejected_names.add(name.casefold())
+            self.rejected_names.add(fold(name))
 
     @property
     def needs_served(self) -> bool:
@@ -90,7 +91,7 @@ class Planner:
 
     def there(self, user: ScimUser) -> None:
         """Take a user that is there."""
-        key, identity = user.user_name.casefold(), str(user.id)
+        key, identity = fold(user.user_name), str(user.id)
         self.users += 1
         self.active += user.active is not False
         self.names[identity] = user.user_name
@@ -143,7 +144,7 @@ class Planner:
 
     def deactivation(self, name: str, identity: str, active: object) -> PlannedChange | None:
         """The step that deactivates a user; None for one that is protected."""
-        if name.casefold() in self.protected:
+        if fold(name) in self.protected:
             return None
         change = Change(ACTIVE.name, None if active is UNSET else active, after=False)
         return PlannedChange("deactivate_user", name, identity, (change,))
@@ -172,7 +173,7 @@ class Planner:
     def unmatched(self) -> Iterator[Unmatched]:
         """Active users that are not wanted and are left alone."""
         for each in self.strangers:
-            if not self.deactivates_missing or each.name.casefold() in self.protected:
+            if not self.deactivates_missing or fold(each.name) in self.protected:
                 yield each
 
     def archived(self) -> Iterator[str]:
@@ -238,8 +239,7 @@ class Planner:
             return None, []
         there, ids, nobody = set(members), set[str](), list[str]()
         add: list[PlannedMember] = []
-        for name in {each.casefold(): each for each in group.members}.values():
-            key = name.casefold()
+        for key, name in {fold(each): each for each in group.members}.items():
             identity = self.ids.get(key)
             if identity is not None:
                 ids.add(identity)

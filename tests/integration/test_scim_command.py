@@ -314,6 +314,7 @@ async def test_ensure_of_a_group_sets_its_members(sim: Simulator) -> None:
         ("ensure", "users", "a@b", "--set", "nonsense=1"),
         ("ensure", "users", "a@b", "--set", "title"),
         ("ensure", "users", "a@b", "--set", "active=maybe"),
+        ("ensure", "users", "a@b", "--clear", "active"),
         ("ensure", "users", "a@b", "--member", "c@d"),
         ("ensure", "groups", "G", "--set", "title=1"),
         ("list", "people"),

@@ -112,7 +112,7 @@ class UserAssembler:
                     named[name] = text if as_it_is else read_cell(name, header, text)
                 elif name == "user_name":
                     return Rejected(place, f"the column {header!r} is empty, so it is no user")
-                elif self.empty == "clear":
+                elif self.empty == "clear" and name != "active":  # which is never empty
                     named[name] = CLEAR
             user = ScimUser(**named)
         except ValueError as error:

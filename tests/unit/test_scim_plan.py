@@ -111,6 +111,35 @@ def test_an_archived_user_comes_back_only_when_asked() -> None:
     assert step.changes == (Change("active", False, True), Change("title", "X", "T"))
 
 
+def test_nobody_is_brought_back_unasked_of_whom_the_server_does_not_show_the_state() -> None:
+    there = [user("a", title="X"), user("b")]
+    wanted = [user("a", title="T", active=True), user("b", active=True)]
+    steps, planner = planned(wanted, there)
+    assert steps == {"a@example.test": "update_user"}
+    (step,) = planner.user_steps()
+    assert step.changes == (Change("title", "X", "T"),)
+    assert any("does not show whether" in note and "2 are" in note for note in planner.notes())
+    # Asked for, it counts as bringing back, of which the guard allows so many.
+    steps, planner = planned(wanted, there, reactivate=True)
+    assert set(steps.values()) == {"reactivate_user"}
+    assert not any("does not show whether" in note for note in planner.notes())
+    # And whoever is not wanted so is left alone.
+    assert planned([user("b")], there, reactivate=True)[0] == {}
+
+
+def test_a_line_that_ends_a_protected_user_is_told() -> None:
+    names = "abcdefg"
+    steps, planner = planned(
+        [user(name, active=False) for name in names],
+        [user(name, active=True) for name in names],
+        protected={f"{name}@example.test" for name in names},
+    )
+    assert steps == {}
+    notes = list(planner.notes())
+    assert "a@example.test is protected: not deactivated, though the input says so" in notes
+    assert "so are 2 more whom the input wants deactivated" in notes
+
+
 def test_of_two_spellings_the_exact_one_is_meant() -> None:
     there = [user("A", id="1", title="X"), user("a", id="2", title="Y")]
     for order in (there, there[::-1]):

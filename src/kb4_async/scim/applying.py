@@ -175,7 +175,12 @@ class Application(Handover):
             return await keeper.ensure(
                 wire, wanted, reactivate=False, update=True, mode=None, absent=True
             )
-        changes = differences(found, wanted, hidden_email=True)
+        found, changes = await keeper.compare(
+            wire,
+            found,
+            wanted,
+            lambda user: differences(user, wanted, hidden_email=True, hidden_active=True),
+        )
         if found.active is False or any(each.before is not None for each in changes):
             detail = "it is there since the plan was made, and differs: plan again"
             return outcome(wire, "conflict", found, changes, detail=detail)
@@ -201,6 +206,8 @@ class Application(Handover):
         if moved:
             names = ", ".join(each.attribute for each in moved)
             detail = f"{names} changed since the plan was made: plan again"
+            if all(each.before is None for each in moved):
+                detail += ", or, if lists do not show it, change it with 'kb4 scim ensure'"
             return outcome(wire, "conflict", current, tuple(moved), detail=detail)
         return await users.keeper.apply(wire, current, tuple(todo), "unchanged")
 

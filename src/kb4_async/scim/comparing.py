@@ -174,7 +174,8 @@ class Comparison:
         if group is None:
             self.steps.append(group_step(wanted))
         elif wanted.members is not UNSET:
-            full = await self.scim.groups.get(group.id) if group.members is UNSET else group
+            # Whatever a list shows of members, that they were asked to be left out is in it.
+            full = await self.scim.groups.get(group.id)
             members = () if full.members is UNSET else full.members
             self.memberships += len(members)
         step, nobody = self.planner.member_step(

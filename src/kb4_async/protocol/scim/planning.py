@@ -10,7 +10,13 @@ from kb4_async.protocol.scim.documents import document
 from kb4_async.protocol.scim.groups import DesiredGroup, group_document
 from kb4_async.protocol.scim.marks import UNSET
 from kb4_async.protocol.scim.names import fold
-from kb4_async.protocol.scim.plan import Missing, PlannedChange, PlannedMember, Unmatched
+from kb4_async.protocol.scim.plan import (
+    Missing,
+    Operation,
+    PlannedChange,
+    PlannedMember,
+    Unmatched,
+)
 from kb4_async.protocol.scim.schema import ACTIVE
 from kb4_async.protocol.scim.users import ScimUser
 
@@ -51,6 +57,8 @@ class Planner:
         ids: Everybody there, by folded name.
         names: Everybody there, by id.
         numbers: Strangers' names by employee number and external id.
+        shielded: Names of protected users that a line wants deactivated.
+        hidden: Users wanted active, of whom the server does not show whether they are.
         users: How many are there.
         active: How many of them are active.
     """
@@ -67,6 +75,8 @@ class Planner:
     ids: dict[str, str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     numbers: dict[tuple[str, str], str] = field(default_factory=dict)
+    shielded: list[str] = field(default_factory=list)
+    hidden: int = 0
     users: int = 0
     active: int = 0
 
@@ -129,17 +139,28 @@ class Planner:
         if wanted.active is False:
             if user.active is not False:
                 found.step = self.deactivation(user.user_name, found.id, user.active)
+                if found.step is None:
+                    self.shielded.append(user.user_name)
             return found
         if user.active is False and not self.reactivate:
             found.archived = True
             return found
-        changes = differences(user, wanted, ignore=self.ignore, hidden_email=True)
+        changes = differences(
+            user,
+            wanted,
+            ignore=self.ignore,
+            hidden_email=True,
+            hidden_active=not self.reactivate,
+        )
+        rest = tuple(each for each in changes if each.attribute != ACTIVE.name)
         if user.active is False:
-            rest = tuple(each for each in changes if each.attribute != ACTIVE.name)
             changes = (Change(ACTIVE.name, before=False, after=True), *rest)
-            found.step = PlannedChange("reactivate_user", user.user_name, found.id, changes)
-        elif changes:
-            found.step = PlannedChange("update_user", user.user_name, found.id, changes)
+        elif user.active is UNSET and wanted.active is True and not self.reactivate:
+            self.hidden += "active" not in self.ignore
+        if changes:
+            # Whoever may be archived counts as brought back: the guard has a cap for that.
+            operation: Operation = "update_user" if changes == rest else "reactivate_user"
+            found.step = PlannedChange(operation, user.user_name, found.id, changes)
         return found
 
     def deactivation(self, name: str, identity: str, active: object) -> PlannedChange | None:
@@ -197,6 +218,16 @@ class Planner:
         for match in doubled[:5]:
             ids = ", ".join((match.id, *match.others))
             yield f"several users are there as {match.name} (ids {ids}): left alone, make them one"
+        for name in self.shielded[:5]:
+            yield f"{name} is protected: not deactivated, though the input says so"
+        if len(self.shielded) > 5:
+            yield f"so are {len(self.shielded) - 5:,} more whom the input wants deactivated"
+        if self.hidden:
+            yield (
+                f"the server does not show whether users are active, and {self.hidden:,} are "
+                "wanted so: left as they are, for it may bring archived ones back. --reactivate "
+                "(reactivate=True) makes them active"
+            )
         if self.missing == "deactivate" and self.rejected:
             yield (
                 f"nobody who is missing is deactivated, for {len(self.rejected):,} of the input "

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from support.scim_clients import WRITES, applied, client_of, members_of, tally
 
-from kb4_async import CLEAR, ChangeGuard, ScimClient, ScimUser, ScimWriter
-from kb4_async.testing import ScimRules, Simulator, generate_account
+from kb4_async import CLEAR, ChangeGuard, ScimClient, ScimError, ScimUser, ScimWriter
+from kb4_async.testing import Fault, ScimRules, Simulator, generate_account
 
 pytestmark = pytest.mark.usefixtures("scaled_up")
 
@@ -236,3 +236,79 @@ async def test_members_that_a_list_shows_as_none_are_read() -> None:
         assert tally(await applied(writer, plan)) == {"updated": 1}
         assert await members_of(scim, group) == sorted(str(user.id) for user in users[:2])
         assert (await writer.plan(groups=wanted)).steps == ()
+
+
+# -- a removal of one that removes everybody ---------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["remove", "replace", "ensure", "apply"])
+async def test_a_form_that_removes_everybody_is_tried_on_one_and_made_good(way: str) -> None:
+    options = {"member_removal": "value"}
+    async with showing(options, member_removal="clears") as (sim, scim, _):
+        users = [user async for user in scim.users.list()]
+        ids = [str(user.id) for user in users]
+        group, other = await scim.groups.create("G"), await scim.groups.create("H")
+        for each in (group, other):
+            await scim.groups.add_members(each, ids[:8])
+        names = [user.user_name for user in users[3:10]]
+        count = written(sim)
+        if way == "remove":
+            found = await scim.groups.remove_members(group, ids[:3])
+        elif way == "replace":
+            found = await scim.groups.replace_members(group, ids[3:10])
+        elif way == "ensure":
+            found = await scim.groups.ensure({"displayName": "G", "members": names})
+        else:
+            writer = ScimWriter(scim, guard=FREE)
+            plan = await writer.plan(groups=[{"displayName": "G", "members": names}])
+            (found,) = await applied(writer, plan)
+        assert found.result == "conflict"
+        assert "--member-removal filter" in found.detail
+        assert await members_of(scim, group) == sorted(ids[3:8])
+        assert found.removed == tuple(ids[:3])
+        assert written(sim) == count + 2  # one member removed, the others added
+        # From now on it is known: no other group is emptied.
+        with pytest.raises(ScimError, match="--member-removal filter"):
+            await scim.groups.remove_members(other, ids[:3])
+        assert await members_of(scim, other) == sorted(ids[:8])
+        assert written(sim) == count + 2
+        # Where nobody stays, and where nobody goes, the form does no harm.
+        assert (await scim.groups.replace_members(other, ids[8:])).ok
+        assert await members_of(scim, other) == sorted(ids[8:])
+
+
+@pytest.mark.parametrize("fault", [Fault.lost_before(), Fault.status(503, applied=True)])
+async def test_a_form_whose_trial_is_lost_is_looked_at_too(fault: Fault) -> None:
+    async with showing({"member_removal": "value"}, member_removal="clears") as (sim, scim, _):
+        ids = [str(user.id) async for user in scim.users.list()]
+        group = await scim.groups.create("G")
+        await scim.groups.add_members(group, ids)
+        sim.faults.add(fault, method="PATCH")
+        found = await scim.groups.remove_members(group, ids[:2])
+        assert found.result == "conflict"
+        assert await members_of(scim, group) == sorted(ids[2:])
+
+
+async def test_a_group_that_cannot_be_filled_again_is_told_by_name() -> None:
+    async with showing({"member_removal": "value"}, member_removal="clears") as (sim, scim, _):
+        ids = [str(user.id) async for user in scim.users.list()]
+        group = await scim.groups.create("G")
+        await scim.groups.add_members(group, ids)
+        sim.faults.add(Fault.status(400, applied=False), method="PATCH", after=1, times=None)
+        found = await scim.groups.remove_members(group, ids[:2])
+        assert found.result == "unknown"
+        assert all(each in found.detail for each in ids[2:])
+
+
+async def test_a_form_that_works_is_tried_once() -> None:
+    async with showing({"member_removal": "value"}) as (sim, scim, _):
+        ids = [str(user.id) async for user in scim.users.list()]
+        group = await scim.groups.create("G")
+        await scim.groups.add_members(group, ids)
+        asked = []
+        for gone in (ids[:3], ids[3:6]):
+            first = len(sim.log)
+            assert (await scim.groups.remove_members(group, gone)).removed == tuple(gone)
+            asked.append(lines(sim, first))
+        assert asked == [["GET", "PATCH", "GET", "PATCH", "GET"], ["GET", "PATCH", "GET"]]
+        assert await members_of(scim, group) == sorted(ids[6:])

@@ -56,7 +56,10 @@ Mode = Annotated[
 ]
 Removal = Annotated[
     str,
-    typer.Option("--member-removal", help="filter or value: what the server understands."),
+    typer.Option(
+        "--member-removal",
+        help="filter, or value, which is tried on one member first: it empties groups at some.",
+    ),
 ]
 Reactivate = Annotated[
     bool,

@@ -158,7 +158,7 @@ class UsersNoun:
 
         Looks the user up, creates or updates it; sends a create again only after a look that did
         not find it. It can be called again after any failure, and converges. Requests: 1 if nothing
-        is to be done, 2 for a create, 3 for an update of a client's first user.
+        is to be done, 2 for a create, 3 for an update, and one more for a client's first update.
 
         Args:
             user: As wanted; fields that are not named are left alone.

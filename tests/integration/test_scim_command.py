@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import stat
 from collections.abc import AsyncIterator
@@ -76,6 +77,10 @@ def hr_file(folder: Path, sim: Simulator, *, leave_out: int = 0, add: int = 0) -
     path = folder / "hr.csv"
     path.write_text("\r\n".join(lines) + "\r\n", encoding="utf-8-sig")
     return path
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir())
 
 
 def emails(sim: Simulator, status: str = "active") -> set[str]:
@@ -221,15 +226,41 @@ async def test_a_plan_of_another_tenant_is_refused(sim: Simulator, tmp_path: Pat
     assert "plan again" in done.err
 
 
-async def test_an_unwritable_plan_file_is_said_and_nothing_else(
-    sim: Simulator, tmp_path: Path
+@pytest.mark.parametrize("what", ["nowhere", "folder", "pipe", "link to a pipe"])
+async def test_an_unwritable_plan_file_is_said_before_anything_is_asked(
+    sim: Simulator, tmp_path: Path, what: str
 ) -> None:
-    out = tmp_path / "no" / "such" / "plan.json"
+    out, pipe = tmp_path / "plan.json", tmp_path / "pipe"
+    if what == "nowhere":
+        out = tmp_path / "no" / "such" / "plan.json"
+    elif what == "folder":
+        out.mkdir()
+    elif what == "pipe":
+        os.mkfifo(out)
+    else:
+        os.mkfifo(pipe)
+        out.symlink_to(pipe)
+    before = names(tmp_path)
 
     done = await scim(sim, "plan", str(hr_file(tmp_path, sim)), "--out", str(out))
 
-    assert done.code == INCOMPLETE
+    assert (done.code, done.text) == (USAGE, "")
     assert "The plan cannot be written" in done.err
+    assert done.err.count("\n") == 1
+    assert len(sim.log) == 0
+    assert names(tmp_path) == sorted([*before, "hr.csv"])
+
+
+async def test_a_plan_goes_where_a_link_leads(sim: Simulator, tmp_path: Path) -> None:
+    target, link = tmp_path / "target.json", tmp_path / "plan.json"
+    target.write_text("older")
+    link.symlink_to(target)
+
+    done = await scim(sim, "plan", str(hr_file(tmp_path, sim, add=1)), "--out", str(link))
+
+    assert done.code == PENDING, done.err
+    assert link.is_symlink()
+    assert json.loads(target.read_text())["format"] == "kb4_async SCIM plan"
 
 
 async def test_a_wrong_token_is_4_and_says_what_to_do(sim: Simulator, tmp_path: Path) -> None:

@@ -134,7 +134,8 @@ async def test_a_truncated_file_is_refused_by_the_guard(sim: Simulator, tmp_path
     assert "users to deactivate: 20" in planned.err
     assert "raise max_deactivation_percent (--max-deactivation-percent)" in planned.err
     assert applied.code == GUARD
-    assert "Nothing was written." in applied.err
+    assert applied.err.startswith("kb4: Nothing was written.")
+    assert applied.err.count("\n") == 1
     assert written(sim) == []
     assert emails(sim) == before
 
@@ -383,6 +384,44 @@ async def test_deactivate_asks_before_it_archives_several(sim: Simulator) -> Non
     assert set(names) <= emails(sim, "archived")
     single = await scim(sim, "deactivate", names[0])
     assert (single.code, single.text.split()[0]) == (COMPLETE, "unchanged")
+
+
+async def test_of_two_of_one_name_the_id_says_who_is_archived() -> None:
+    async with Simulator(generate(), scim=ScimRules(unique_users=False)) as sim:
+        first, second, other = [user["email"] for user in list(sim.account.users)[:3]]
+        ids = {user["email"]: user["id"] for user in sim.account.users}
+        sim.account.users.update(ids[second], email=first)
+        everybody = (await scim(sim, "list", "users")).records()
+        doubles = [user["id"] for user in everybody if user["userName"] == first]
+        (third,) = [user["id"] for user in everybody if user["userName"] == other]
+
+        done = await scim(sim, "deactivate", doubles[1], third, "--yes", "--json")
+        again = await scim(sim, "deactivate", doubles[1], third, third, "--yes", "--json")
+        named = await scim(sim, "deactivate", first, other, "--yes")
+
+        assert done.code == COMPLETE, done.err
+        found = {line["id"]: line["result"] for line in done.records()}
+        assert found == {doubles[1]: "deactivated", third: "deactivated"}
+        assert [line["result"] for line in again.records()] == ["unchanged", "unchanged"]
+        after = {
+            user["id"]: user["active"] for user in (await scim(sim, "list", "users")).records()
+        }
+        assert (after[doubles[0]], after[doubles[1]], after[third]) == (True, False, False)
+        assert (named.code, named.text) == (INCOMPLETE, "")
+        assert "none was chosen" in named.err
+
+
+async def test_a_source_that_was_left_out_as_a_whole_says_why(
+    sim: Simulator, tmp_path: Path
+) -> None:
+    path = tmp_path / "hr.csv"
+    path.write_text("Work Email,Title\nbob at x,T\neve at x,T\n")
+
+    done = await scim(sim, "plan", str(path))
+
+    assert (done.code, done.text) == (GUARD, "")
+    assert "all 2 were left out, the first: line 2 (bob at x): 'bob at x' is no e-mail" in done.err
+    assert done.err.count("\n") == 1
 
 
 async def test_test_mode_is_found_by_verify(tmp_path: Path) -> None:

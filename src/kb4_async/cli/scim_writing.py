@@ -299,8 +299,9 @@ def apply(
             tenant_url, limits, max_concurrency, update_mode, member_removal
         ) as scim:
             writer = ScimWriter(scim, guard=guard)
+            outcomes = writer.apply(wanted)  # or the guard refuses, and there is nothing to sum up
             try:
-                async for outcome in writer.apply(wanted):
+                async for outcome in outcomes:
                     made[outcome.result] += 1
                     tell(outcome, json=json)
             finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,6 +20,22 @@ EMPTY = (
     "The desired state has no users at all, which is more likely an empty or broken source than "
     "what is meant: mend the source."
 )
+
+
+def nobody(rejected: Sequence[str]) -> ChangeGuardError:
+    """The error of a desired state without users, which says what became of them.
+
+    Args:
+        rejected: What of the users' input was left out, and why.
+    """
+    if not rejected:
+        return ChangeGuardError(EMPTY)
+    msg = (
+        f"The desired state has no users at all: all {len(rejected):,} were left out, the first: "
+        f"{rejected[0].rstrip('.')}. Mend the source."
+    )
+    return ChangeGuardError(msg, reasons=(msg, *rejected))
+
 
 CAPS = (
     "max_deactivations",

@@ -306,6 +306,31 @@ async def test_list_and_get_print_what_the_server_has(sim: Simulator) -> None:
     assert group.records()[0]["id"] == groups[0]["id"]
 
 
+@pytest.mark.parametrize("wrong", ["path", "redirect"])
+async def test_a_wrong_tenant_url_is_4_and_says_what_to_do(
+    sim: Simulator, tmp_path: Path, wrong: str
+) -> None:
+    address = sim.tenant_url
+    if wrong == "path":
+        address += "/more"
+    else:
+        there = {"location": "https://x.example/login"}
+        sim.faults.add(Fault.status(302, headers=there, applied=False), times=None)
+    for words in (
+        ["list", "users"],
+        ["list", "groups"],
+        ["plan", str(hr_file(tmp_path, sim))],
+        ["doctor"],
+        ["ensure", "users", "a@example.test"],
+        ["get", "users", "a@example.test"],
+        ["deactivate", "a@example.test"],
+    ):
+        done = await scim(sim, *words, KB4_TENANT_URL=address)
+        assert done.code == CREDENTIALS, words
+        assert "check the Tenant URL" in done.err + done.text
+    assert written(sim) == []
+
+
 async def test_get_of_nobody_is_3(sim: Simulator) -> None:
     done = await scim(sim, "get", "users", "nobody@example.test")
 

@@ -8,6 +8,7 @@ from collections import deque
 from typing import Self
 
 from kb4_async.errors import (
+    APIError,
     APITimeoutError,
     AuthenticationError,
     ClientClosedError,
@@ -32,7 +33,7 @@ from kb4_async.scim.client import ScimClient
 from kb4_async.scim.ensuring import outcome
 from kb4_async.scim.wire import Wire
 
-#: After these nothing more is written: the next one would end the same way.
+#: After these, and at a wrong address, nothing more is written: the next would end the same way.
 FINAL = (AuthenticationError, PermissionDeniedError, RateLimitError, ClientClosedError)
 #: After several of these in a row nothing more is written: the server is in trouble.
 SERVER_TROUBLE = (ServerError, TransportError, APITimeoutError, DecodeError)
@@ -132,7 +133,8 @@ class Application(Handover):
 
     def judge(self, found: ScimOutcome) -> None:
         """Decide whether it goes on after an outcome."""
-        if isinstance(found.error, FINAL):
+        away = isinstance(found.error, APIError) and found.error.wrong_address
+        if away or isinstance(found.error, FINAL):
             self.error = self.error or found.error
             return
         self.row = self.row + 1 if isinstance(found.error, SERVER_TROUBLE) else 0

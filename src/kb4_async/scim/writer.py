@@ -102,8 +102,8 @@ class ScimWriter:
         """Write what a plan says: users, groups, members, and deactivations last.
 
         Each user is read before it is written: what is as wanted already is ``unchanged``, what is
-        no longer as the plan saw it is a ``conflict``. The writing ends at once on 401 and 403,
-        on a spent quota, and after ``stop_after`` failures of the server in a row.
+        no longer as the plan saw it is a ``conflict``. The writing ends at once on 401 and 403, on
+        a redirect, on a spent quota, and after ``stop_after`` failures of the server in a row.
 
         Requests: two for each user, and see ``plan.requests()``. ``max_concurrency`` of the client
         users at a time.

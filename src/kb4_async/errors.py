@@ -91,7 +91,11 @@ class APIError(KB4Error):
         status: The HTTP status.
         request_id: The server's ``X-Request-Id``, which KnowBe4's support asks for; may be None.
         excerpt: The start of the answer's body as text, shortened and without credentials.
+        wrong_address: Of SCIM: a redirect, or a 404 for all users or groups. Whatever is asked
+            there, the Tenant URL is wrong.
     """
+
+    wrong_address: bool = False
 
     def __init__(
         self, message: str, *, status: int = 0, request_id: str | None = None, excerpt: str = ""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import stat
 from collections.abc import AsyncIterator
@@ -78,6 +79,10 @@ def hr_file(folder: Path, sim: Simulator, *, leave_out: int = 0, add: int = 0) -
     return path
 
 
+def names(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir())
+
+
 def emails(sim: Simulator, status: str = "active") -> set[str]:
     return {user["email"] for user in sim.account.users if user["status"] == status}
 
@@ -129,7 +134,8 @@ async def test_a_truncated_file_is_refused_by_the_guard(sim: Simulator, tmp_path
     assert "users to deactivate: 20" in planned.err
     assert "raise max_deactivation_percent (--max-deactivation-percent)" in planned.err
     assert applied.code == GUARD
-    assert "Nothing was written." in applied.err
+    assert applied.err.startswith("kb4: Nothing was written.")
+    assert applied.err.count("\n") == 1
     assert written(sim) == []
     assert emails(sim) == before
 
@@ -221,15 +227,41 @@ async def test_a_plan_of_another_tenant_is_refused(sim: Simulator, tmp_path: Pat
     assert "plan again" in done.err
 
 
-async def test_an_unwritable_plan_file_is_said_and_nothing_else(
-    sim: Simulator, tmp_path: Path
+@pytest.mark.parametrize("what", ["nowhere", "folder", "pipe", "link to a pipe"])
+async def test_an_unwritable_plan_file_is_said_before_anything_is_asked(
+    sim: Simulator, tmp_path: Path, what: str
 ) -> None:
-    out = tmp_path / "no" / "such" / "plan.json"
+    out, pipe = tmp_path / "plan.json", tmp_path / "pipe"
+    if what == "nowhere":
+        out = tmp_path / "no" / "such" / "plan.json"
+    elif what == "folder":
+        out.mkdir()
+    elif what == "pipe":
+        os.mkfifo(out)
+    else:
+        os.mkfifo(pipe)
+        out.symlink_to(pipe)
+    before = names(tmp_path)
 
     done = await scim(sim, "plan", str(hr_file(tmp_path, sim)), "--out", str(out))
 
-    assert done.code == INCOMPLETE
+    assert (done.code, done.text) == (USAGE, "")
     assert "The plan cannot be written" in done.err
+    assert done.err.count("\n") == 1
+    assert len(sim.log) == 0
+    assert names(tmp_path) == sorted([*before, "hr.csv"])
+
+
+async def test_a_plan_goes_where_a_link_leads(sim: Simulator, tmp_path: Path) -> None:
+    target, link = tmp_path / "target.json", tmp_path / "plan.json"
+    target.write_text("older")
+    link.symlink_to(target)
+
+    done = await scim(sim, "plan", str(hr_file(tmp_path, sim, add=1)), "--out", str(link))
+
+    assert done.code == PENDING, done.err
+    assert link.is_symlink()
+    assert json.loads(target.read_text())["format"] == "kb4_async SCIM plan"
 
 
 async def test_a_wrong_token_is_4_and_says_what_to_do(sim: Simulator, tmp_path: Path) -> None:
@@ -274,6 +306,31 @@ async def test_list_and_get_print_what_the_server_has(sim: Simulator) -> None:
     assert group.records()[0]["id"] == groups[0]["id"]
 
 
+@pytest.mark.parametrize("wrong", ["path", "redirect"])
+async def test_a_wrong_tenant_url_is_4_and_says_what_to_do(
+    sim: Simulator, tmp_path: Path, wrong: str
+) -> None:
+    address = sim.tenant_url
+    if wrong == "path":
+        address += "/more"
+    else:
+        there = {"location": "https://x.example/login"}
+        sim.faults.add(Fault.status(302, headers=there, applied=False), times=None)
+    for words in (
+        ["list", "users"],
+        ["list", "groups"],
+        ["plan", str(hr_file(tmp_path, sim))],
+        ["doctor"],
+        ["ensure", "users", "a@example.test"],
+        ["get", "users", "a@example.test"],
+        ["deactivate", "a@example.test"],
+    ):
+        done = await scim(sim, *words, KB4_TENANT_URL=address)
+        assert done.code == CREDENTIALS, words
+        assert "check the Tenant URL" in done.err + done.text
+    assert written(sim) == []
+
+
 async def test_get_of_nobody_is_3(sim: Simulator) -> None:
     done = await scim(sim, "get", "users", "nobody@example.test")
 
@@ -314,6 +371,7 @@ async def test_ensure_of_a_group_sets_its_members(sim: Simulator) -> None:
         ("ensure", "users", "a@b", "--set", "nonsense=1"),
         ("ensure", "users", "a@b", "--set", "title"),
         ("ensure", "users", "a@b", "--set", "active=maybe"),
+        ("ensure", "users", "a@b", "--clear", "active"),
         ("ensure", "users", "a@b", "--member", "c@d"),
         ("ensure", "groups", "G", "--set", "title=1"),
         ("list", "people"),
@@ -351,6 +409,44 @@ async def test_deactivate_asks_before_it_archives_several(sim: Simulator) -> Non
     assert set(names) <= emails(sim, "archived")
     single = await scim(sim, "deactivate", names[0])
     assert (single.code, single.text.split()[0]) == (COMPLETE, "unchanged")
+
+
+async def test_of_two_of_one_name_the_id_says_who_is_archived() -> None:
+    async with Simulator(generate(), scim=ScimRules(unique_users=False)) as sim:
+        first, second, other = [user["email"] for user in list(sim.account.users)[:3]]
+        ids = {user["email"]: user["id"] for user in sim.account.users}
+        sim.account.users.update(ids[second], email=first)
+        everybody = (await scim(sim, "list", "users")).records()
+        doubles = [user["id"] for user in everybody if user["userName"] == first]
+        (third,) = [user["id"] for user in everybody if user["userName"] == other]
+
+        done = await scim(sim, "deactivate", doubles[1], third, "--yes", "--json")
+        again = await scim(sim, "deactivate", doubles[1], third, third, "--yes", "--json")
+        named = await scim(sim, "deactivate", first, other, "--yes")
+
+        assert done.code == COMPLETE, done.err
+        found = {line["id"]: line["result"] for line in done.records()}
+        assert found == {doubles[1]: "deactivated", third: "deactivated"}
+        assert [line["result"] for line in again.records()] == ["unchanged", "unchanged"]
+        after = {
+            user["id"]: user["active"] for user in (await scim(sim, "list", "users")).records()
+        }
+        assert (after[doubles[0]], after[doubles[1]], after[third]) == (True, False, False)
+        assert (named.code, named.text) == (INCOMPLETE, "")
+        assert "none was chosen" in named.err
+
+
+async def test_a_source_that_was_left_out_as_a_whole_says_why(
+    sim: Simulator, tmp_path: Path
+) -> None:
+    path = tmp_path / "hr.csv"
+    path.write_text("Work Email,Title\nbob at x,T\neve at x,T\n")
+
+    done = await scim(sim, "plan", str(path))
+
+    assert (done.code, done.text) == (GUARD, "")
+    assert "all 2 were left out, the first: line 2 (bob at x): 'bob at x' is no e-mail" in done.err
+    assert done.err.count("\n") == 1
 
 
 async def test_test_mode_is_found_by_verify(tmp_path: Path) -> None:

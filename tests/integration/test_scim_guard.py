@@ -49,6 +49,16 @@ async def test_an_empty_source_is_refused(missing: Any) -> None:
         assert written(sim) == []
 
 
+async def test_a_source_of_which_nothing_can_be_used_says_why() -> None:
+    async with guarded(ChangeGuard()) as (_, writer):
+        with pytest.raises(
+            ChangeGuardError, match="all 2 were left out, the first: item 1"
+        ) as caught:
+            await writer.plan([{"userName": "a@example.com", "titel": "x"}, {"title": "y"}])
+        assert "is it 'title'?" in str(caught.value)
+        assert [reason[:6] for reason in caught.value.reasons[1:]] == ["item 1", "item 2"]
+
+
 @pytest.mark.parametrize("users", [60, 1200])
 async def test_a_truncated_source(users: int) -> None:
     """Whatever is cut off its end: either the guard refuses, or it is within the caps, by design:

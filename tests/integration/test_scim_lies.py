@@ -312,6 +312,25 @@ async def test_two_of_one_name_are_left_alone() -> None:
         assert len(written(sim)) == count
 
 
+@pytest.mark.parametrize("filters", ["work", "empty", "ignored"])
+async def test_who_is_spelled_in_other_letters_is_somebody_else(filters: str) -> None:
+    """The simulated server takes ß for ss, as many databases do."""
+    async with lying(filters=filters) as (sim, scim):
+        made = await scim.users.create(ScimUser("strasse@example.com", title="CEO"))
+        before, count = records(sim), len(written(sim))
+        assert await scim.users.find("straße@example.com") is None
+        with pytest.raises(NotFoundError):
+            await scim.users.deactivate("straße@example.com")
+        plan = await ScimWriter(scim).plan([ScimUser("straße@example.com", active=False)])
+        assert plan.steps == ()
+        assert len(written(sim)) == count
+        found = await scim.users.ensure(ScimUser("straße@example.com", title="Intern"))
+        assert found.result == "conflict"  # the server says that it exists
+        assert records(sim) == before
+        same = await scim.users.ensure(ScimUser("STRASSE@example.com", title="CEO"))
+        assert (same.result, same.id) == ("unchanged", made.id)
+
+
 async def test_a_deleted_user_that_is_neither_shown_nor_free() -> None:
     async with lying(after_delete="not_found") as (sim, scim):
         await scim.users.create(person(1))

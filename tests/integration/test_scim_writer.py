@@ -14,6 +14,7 @@ import pytest
 from support.scim_clients import WRITES, applied, client_of, people, person, tally
 
 from kb4_async import (
+    APIError,
     AuthenticationError,
     ChangeGuard,
     ChangeGuardError,
@@ -176,6 +177,23 @@ async def writer_state(plan: ScimPlan) -> dict[str, Any]:
         outcomes = await applied(writer, replace(plan, tenant_url=sim.tenant_url))
         assert [found for found in outcomes if not found.ok] == []
         return state(sim.account)
+
+
+@pytest.mark.parametrize("after", [1, 7])
+async def test_a_redirect_ends_it_at_once(after: int) -> None:
+    async with serving() as (sim, writer):
+        plan = await planned(writer, sim)
+        first = len(sim.log)
+        moved = Fault.status(302, headers={"location": "https://x.example/"}, applied=False)
+        sim.faults.add(moved, after=after, times=None)
+        outcomes, stopped = await until_stopped(writer, plan)
+        assert isinstance(stopped, APIError)
+        assert stopped.wrong_address
+        assert len(sim.log) - first <= after + AT_ONCE
+        assert all(found.ok or found.result == "failed" for found in outcomes)
+        sim.faults.clear()
+        assert [found for found in await applied(writer, plan) if not found.ok] == []
+        assert await writer_state(plan) == state(sim.account)
 
 
 async def test_a_server_that_fails_is_left_alone() -> None:

@@ -1,7 +1,10 @@
 """Answers of SCIM servers: resources, lists, and refusals of every shape."""
 
+import base64
 import json
+from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -29,6 +32,17 @@ from kb4_async.protocol.scim.users import parse_user
 from kb4_async.protocol.verdict import Refusal
 
 TOKEN = "aZ/9+b=" * 6
+#: How servers spell a token that they echo.
+FORMS = [
+    TOKEN,
+    TOKEN.replace("/", "\\/"),
+    "".join(f"\\u{ord(sign):04x}" for sign in TOKEN),
+    quote(TOKEN, safe=""),
+    quote(TOKEN, safe="").replace("%2F", "%2f").replace("%2B", "%2b").replace("%3D", "%3d"),
+    base64.b64encode(TOKEN.encode()).decode(),
+    base64.urlsafe_b64encode(TOKEN.encode()).decode().rstrip("="),
+    base64.b64encode(f"Bearer {TOKEN}".encode()).decode(),
+]
 
 
 def refusal(status: int, body: bytes = b"", location: str = "") -> Refusal:
@@ -120,11 +134,44 @@ def test_every_status_has_its_error_and_says_what_to_do(
     assert said in str(error)
 
 
+@pytest.mark.parametrize(
+    ("status", "path", "wrong"),
+    [
+        (404, "Users", True),
+        (404, "Groups", True),
+        (404, "Users/1", False),
+        (404, "ServiceProviderConfig", False),
+        (302, "Users/1", True),
+        (308, "Groups", True),
+        (400, "Users", False),
+        (403, "Users", False),
+    ],
+)
+def test_a_wrong_address_is_told_from_somebody_who_is_not_there(
+    status: int, path: str, wrong: bool
+) -> None:
+    error = refuse(replace(refusal(status), path=path))
+    assert error.wrong_address is wrong
+    if wrong:
+        assert "check the Tenant URL" in str(error)
+
+
 def test_long_and_odd_texts_are_cut() -> None:
     body = json.dumps({"scimType": "x" * 9000, "detail": "y" * 9000}).encode()
     kind, detail = read_error(body)
     assert (len(kind or ""), len(detail or "")) == (100, 500)
     assert len(str(refuse(refusal(400, body)))) < 1000
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 500])
+def test_a_token_that_a_server_spells_anew_is_never_told(form: str, status: int) -> None:
+    dialect = scim_dialect(Secret(TOKEN), None, default_address=False)
+    for body in (f'{{"detail": "not {form}", "scimType": "{form}"}}', f"<html>{form}", form):
+        error = dialect.refuse(refusal(status, body.encode()))
+        told = f"{error} {error!r} {vars(error)}"
+        assert form not in told
+        assert TOKEN not in told
 
 
 @pytest.mark.parametrize("name", ["detail", "message", "scimType"])

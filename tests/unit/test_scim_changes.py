@@ -11,6 +11,7 @@ from kb4_async.protocol.scim.changes import (
     differences,
     hides_block,
     holds,
+    needs_whole,
     replacement,
     update_patch,
     value_of,
@@ -64,6 +65,8 @@ def test_what_is_no_difference(served: dict[str, Any], wanted: dict[str, Any]) -
         ({"externalId": "a"}, {"external_id": "A"}, Change("externalId", "a", "A")),
         ({}, {"active": True}, Change("active", None, True)),
         ({"active": "False"}, {"active": True}, Change("active", False, True)),
+        ({}, {"active": False}, Change("active", None, False)),
+        ({"active": None}, {"active": False}, Change("active", None, False)),
         (
             {KMSAT: {"customDate1": "2026-11-24T08:00:00Z"}},
             {"custom_date_1": "2026-11-24T08:00:01Z"},
@@ -92,6 +95,42 @@ def test_a_hidden_address_is_no_difference_where_that_is_said() -> None:
     assert differences(read(), wanted, hidden_email=True) == ()
     assert len(differences(read(), wanted)) == 1
     assert len(differences(read(emails=[{"value": "c@x"}]), wanted, hidden_email=True)) == 1
+
+
+def test_a_state_that_is_not_shown_holds_for_nothing() -> None:
+    for state in (True, False):
+        assert holds("active", state, state)
+        assert not holds("active", None, state)
+        assert not holds("active", state, None)
+
+
+def test_a_user_that_may_be_archived_is_not_brought_back_where_that_is_said() -> None:
+    assert differences(read(), want(active=True), hidden_active=True) == ()
+    assert len(differences(read(), want(active=False), hidden_active=True)) == 1
+    assert len(differences(read(active=False), want(active=True), hidden_active=True)) == 1
+
+
+@pytest.mark.parametrize(
+    ("row", "wanted", "needed"),
+    [
+        ({"title": "T", "active": True}, {"title": "T", "active": True}, False),
+        ({"active": True}, {"active": False}, False),
+        ({}, {"active": False}, True),
+        ({}, {"active": True}, True),
+        ({"title": "T"}, {"title": "U"}, True),
+        ({}, {"title": CLEAR}, True),
+        ({}, {"title": ""}, True),
+        ({"nickName": "N"}, {"extra": {"nickName": "N"}}, False),
+        ({}, {"extra": {"nickName": None}}, True),
+        ({OTHER: {"a": 1}}, {"extra": {OTHER: {"a": 1, "b": []}}}, True),
+    ],
+)
+def test_what_a_row_of_a_list_is_too_little_for(
+    row: dict[str, Any], wanted: dict[str, Any], needed: bool
+) -> None:
+    current, user = read(**row), want(**wanted)
+    changes = differences(current, user, hidden_active=True)
+    assert needs_whole(current, user, changes) is needed
 
 
 def test_an_empty_text_holds_where_there_is_nothing() -> None:

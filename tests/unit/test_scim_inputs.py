@@ -73,7 +73,7 @@ async def test_empty_cells(write: Any) -> None:
     left, refused = await users(path)
     assert (left.title, left.active) == (UNSET, UNSET)  # type: ignore[union-attr]
     cleared, _ = await users(path, empty="clear")
-    assert (cleared.title, cleared.active) == (CLEAR, CLEAR)  # type: ignore[union-attr]
+    assert (cleared.title, cleared.active) == (CLEAR, UNSET)  # type: ignore[union-attr]
     assert str(refused) == "line 3: the column 'mail' is empty, so it is no user"
 
 

@@ -1,9 +1,11 @@
 """Planning without a server: who is created, changed, left alone, and what the guard says of it."""
 
+import asyncio
 import dataclasses
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given
@@ -17,6 +19,11 @@ from kb4_async.protocol.scim.plan import PlannedChange, PlannedMember, ScimPlan
 from kb4_async.protocol.scim.planning import Planner
 from kb4_async.protocol.scim.users import ScimUser
 from kb4_async.protocol.scim.verifying import Verifier
+from kb4_async.scim.client import ScimClient
+from kb4_async.scim.comparing import BREATH, Comparison
+from kb4_async.scim.writer import ScimWriter
+
+T = TypeVar("T")
 
 NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
 MADE = "2026-11-24T07:00:00Z"
@@ -31,7 +38,12 @@ def planned(
         planner.want(user, f"item {place}")
     for number, user in enumerate(there):
         planner.there(dataclasses.replace(user, id=user.id or f"id-{number}"))
-    return {step.name: step.operation for step in planner.user_steps()}, planner
+    return {step.name: step.operation for step in said(planner.user_steps())}, planner
+
+
+def said(source: Iterable[T | None]) -> list[T]:
+    """What a planner says, without the pauses."""
+    return [each for each in source if each is not None]
 
 
 def user(name: str, **more: Any) -> ScimUser:
@@ -74,8 +86,8 @@ def test_each_kind_of_user_is_planned_for() -> None:
         "other@example.test": "update_user",
         "leaver@example.test": "deactivate_user",
     }
-    assert list(planner.archived()) == ["archived@example.test"]
-    assert [each.name for each in planner.unmatched()] == ["stranger@example.test"]
+    assert said(planner.archived()) == ["archived@example.test"]
+    assert [each.name for each in said(planner.unmatched())] == ["stranger@example.test"]
 
 
 def test_missing_users_are_deactivated_only_when_asked_and_never_protected_ones() -> None:
@@ -85,7 +97,7 @@ def test_missing_users_are_deactivated_only_when_asked_and_never_protected_ones(
     )
 
     assert steps == {"new@example.test": "create_user", "a@example.test": "deactivate_user"}
-    assert [each.name for each in planner.unmatched()] == ["b@example.test"]
+    assert [each.name for each in said(planner.unmatched())] == ["b@example.test"]
 
 
 def test_nobody_is_missing_while_something_of_the_source_could_not_be_read() -> None:
@@ -95,9 +107,9 @@ def test_nobody_is_missing_while_something_of_the_source_could_not_be_read() -> 
     for name in ("a", "b", "c"):
         planner.there(user(name, id=name, active=True))
 
-    assert list(planner.user_steps()) == []
+    assert said(planner.user_steps()) == []
     # Whoever is named in the broken line is wanted, after all.
-    assert [each.name for each in planner.unmatched()] == ["c@example.test"]
+    assert [each.name for each in said(planner.unmatched())] == ["c@example.test"]
     assert any("nobody who is missing is deactivated" in note for note in planner.notes())
 
 
@@ -107,15 +119,44 @@ def test_an_archived_user_comes_back_only_when_asked() -> None:
     assert planned([user("a", title="T")], there)[0] == {}
     steps, planner = planned([user("a", title="T")], there, reactivate=True)
     assert steps == {"a@example.test": "reactivate_user"}
-    (step,) = planner.user_steps()
+    (step,) = said(planner.user_steps())
     assert step.changes == (Change("active", False, True), Change("title", "X", "T"))
+
+
+def test_nobody_is_brought_back_unasked_of_whom_the_server_does_not_show_the_state() -> None:
+    there = [user("a", title="X"), user("b")]
+    wanted = [user("a", title="T", active=True), user("b", active=True)]
+    steps, planner = planned(wanted, there)
+    assert steps == {"a@example.test": "update_user"}
+    (step,) = said(planner.user_steps())
+    assert step.changes == (Change("title", "X", "T"),)
+    assert any("does not show whether" in note and "2 are" in note for note in planner.notes())
+    # Asked for, it counts as bringing back, of which the guard allows so many.
+    steps, planner = planned(wanted, there, reactivate=True)
+    assert set(steps.values()) == {"reactivate_user"}
+    assert not any("does not show whether" in note for note in planner.notes())
+    # And whoever is not wanted so is left alone.
+    assert planned([user("b")], there, reactivate=True)[0] == {}
+
+
+def test_a_line_that_ends_a_protected_user_is_told() -> None:
+    names = "abcdefg"
+    steps, planner = planned(
+        [user(name, active=False) for name in names],
+        [user(name, active=True) for name in names],
+        protected={f"{name}@example.test" for name in names},
+    )
+    assert steps == {}
+    notes = list(planner.notes())
+    assert "a@example.test is protected: not deactivated, though the input says so" in notes
+    assert "so are 2 more whom the input wants deactivated" in notes
 
 
 def test_of_two_spellings_the_exact_one_is_meant() -> None:
     there = [user("A", id="1", title="X"), user("a", id="2", title="Y")]
     for order in (there, there[::-1]):
         _, planner = planned([user("a", title="T")], order)
-        (step,) = planner.user_steps()
+        (step,) = said(planner.user_steps())
         assert step.id == "2"
         assert planner.ids["a@example.test"] == "2"
 
@@ -139,12 +180,12 @@ def test_a_new_user_with_the_number_of_one_who_is_there_is_a_lookalike() -> None
     there = [user("old", employee_number="7", active=True), user("x", external_id="e", active=True)]
     _, planner = planned([user("new", employee_number="7"), user("y", external_id="e")], there)
 
-    assert list(planner.lookalikes()) == [
+    assert said(planner.lookalikes()) == [
         ("new@example.test", "old@example.test"),
         ("y@example.test", "x@example.test"),
     ]
     _, planner = planned([user("new", employee_number="7"), user("old")], there)
-    assert list(planner.lookalikes()) == []
+    assert said(planner.lookalikes()) == []
 
 
 @given(
@@ -160,8 +201,8 @@ def test_afterwards_everybody_wanted_is_there_and_nobody_else_is_touched(
         [user(name, active=active) for name, active in there.items()],
         missing="deactivate" if deactivate else "report",
     )
-    left = {each.name[0] for each in planner.unmatched()}
-    archived = {name[0] for name in planner.archived()}
+    left = {each.name[0] for each in said(planner.unmatched())}
+    archived = {name[0] for name in said(planner.archived())}
 
     made = {name[0] for name, operation in steps.items() if operation == "create_user"}
     gone = {name[0] for name, operation in steps.items() if operation == "deactivate_user"}
@@ -169,6 +210,36 @@ def test_afterwards_everybody_wanted_is_there_and_nobody_else_is_touched(
     assert archived == {name for name in wanted if there.get(name) is False}
     strangers = {name for name, active in there.items() if active} - set(wanted)
     assert (gone, left) == ((strangers, set()) if deactivate else (set(), strangers))
+
+
+# -- the event loop ----------------------------------------------------------------------------
+
+
+async def test_the_loop_breathes_while_everybody_is_gone_through(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who is new, who is not wanted, who looks like whom, and the order: each in steps."""
+    count, breaths = 2000, 0
+    begun: list[int] = []
+
+    async def read_users(self: Comparison) -> None:
+        for number in range(count):
+            self.planner.there(user(f"there{number}", id=str(number), active=True))
+        begun.append(breaths)
+
+    async def breathe() -> None:
+        nonlocal breaths
+        while True:
+            breaths += 1
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(Comparison, "read_users", read_users)
+    task = asyncio.create_task(breathe())
+    async with ScimClient("t", tenant_url="http://127.0.0.1:9/scim/v2") as scim:
+        found = await ScimWriter(scim).plan([user(f"new{n}") for n in range(count)])
+    task.cancel()
+    assert (len(found.steps), len(found.unmatched)) == (count, count)
+    assert breaths - begun[0] >= 4 * count // BREATH
 
 
 # -- members -----------------------------------------------------------------------------------

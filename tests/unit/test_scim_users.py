@@ -23,6 +23,7 @@ ROOT: dict[str, Any] = {"id": "1", "userName": "a@example.com"}
         ({"manager": ["x"]}, "manager is text, not list (['x'])."),
         ({"active": "true"}, "active is True or False, not 'true'."),
         ({"active": 1}, "active is True or False, not 1."),
+        ({"active": CLEAR}, "active is True or False, and cannot be cleared"),
         ({"custom_date_1": "soon"}, "custom_date_1 is a time like 2026-11-24T08:00:00Z, not"),
         ({"custom_date_1": 1764000000}, "custom_date_1 is text, not int (1764000000)."),
         ({"title": "\ud83d"}, "title holds half of a character ('\\ud83d')"),
@@ -69,6 +70,8 @@ def test_a_time_that_utc_does_not_have_is_refused_and_never_clears() -> None:
         ({"userName": "a", ENTERPRISE: {"manager": 5}}, "manager is text, or an object, not 5."),
         ({"userName": "a", "emails": [{"value": 5}]}, "email is text, not int (5)."),
         ({"userName": "a", "active": "False"}, "active is True or False, not 'False'."),
+        ({"userName": "a", "active": None}, "active is True or False, and cannot be cleared"),
+        ({"user_name": "a", "active": None}, "active is True or False, and cannot be cleared"),
     ],
 )
 def test_a_wrong_mapping_is_refused_with_one_sentence(given: Any, said: str) -> None:

@@ -17,6 +17,7 @@ from urllib.request import getproxies
 import typer
 
 from kb4_async import (
+    APIError,
     AuthenticationError,
     ChangeGuardError,
     CheckpointMismatchError,
@@ -226,6 +227,8 @@ def exit_code(error: KB4Error) -> int:
     if isinstance(error, ConfigurationError | CheckpointMismatchError):
         return USAGE
     if isinstance(error, AuthenticationError | PermissionDeniedError):
+        return CREDENTIALS
+    if isinstance(error, APIError) and error.wrong_address:
         return CREDENTIALS
     if isinstance(error, ChangeGuardError):
         return GUARD

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from urllib.request import getproxies
 
 import typer
 
 from kb4_async import (
+    UNSET,
+    Change,
     ChangeGuard,
     ConfigurationError,
     DesiredGroup,
     Limits,
+    PlannedChange,
     ScimClient,
     ScimGroup,
     ScimIterator,
     ScimOutcome,
+    ScimPlan,
     ScimUser,
     ScimWriter,
     diagnose_scim,
@@ -56,7 +60,10 @@ Mode = Annotated[
 ]
 Removal = Annotated[
     str,
-    typer.Option("--member-removal", help="filter or value: what the server understands."),
+    typer.Option(
+        "--member-removal",
+        help="filter, or value, which is tried on one member first: it empties groups at some.",
+    ),
 ]
 Reactivate = Annotated[
     bool,
@@ -240,26 +247,42 @@ def deactivate(
     limits: ScimLimits = None,
     json: Json = False,
 ) -> None:
-    """Archive users. Several are planned, shown and asked about first."""
+    """Archive users. Several are looked up, shown and asked about first."""
 
     async def work() -> int:
         async with connect_scim(tenant_url, limits) as scim:
             if len(who) == 1:
                 return print_outcome(await scim.users.deactivate(who[0]), json=json)
-            names = [(await scim.users.get(each)).user_name for each in who]
-            # Who is named one by one is meant: of the caps only the number asked about is left.
-            guard = ChangeGuard(max_deactivations=len(who), max_deactivation_percent=None)
-            writer = ScimWriter(scim, guard=guard)
-            plan = await writer.plan([ScimUser(name, active=False) for name in names])
-            plan = replace(plan, unmatched=())
-            write_line(plan.describe(most=len(who)))
+            users = [await scim.users.get(each) for each in who]
+            # By id, each once: two may have one name, and the one that was named is meant.
+            plan = leaving({str(user.id): user for user in users}, scim.address.base_url)
+            write_line(f"users to deactivate: {len(plan.steps):,}")
+            for step in plan.steps:
+                write_line(f"  - {step.name} ({step.id})")
             confirm(f"Archive these {len(plan.steps):,} users?", yes=yes)
+            # Of the caps only the number asked about is left.
+            guard = ChangeGuard(max_deactivations=len(who), max_deactivation_percent=None)
             worst = COMPLETE
-            async for outcome in writer.apply(plan):
+            async for outcome in ScimWriter(scim, guard=guard).apply(plan):
                 worst = max(worst, print_outcome(outcome, json=json))
             return worst
 
     raise typer.Exit(run(work, interrupted=INTERRUPTED))
+
+
+def leaving(users: Mapping[str, ScimUser], tenant_url: str) -> ScimPlan:
+    """The plan that archives some users, by id. Whoever is archived already is found so again."""
+    steps = tuple(
+        PlannedChange(
+            "deactivate_user",
+            user.user_name,
+            identity,
+            (Change("active", None if user.active is UNSET else user.active, after=False),),
+        )
+        for identity, user in users.items()
+    )
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    return ScimPlan(tenant_url, created, steps=steps)
 
 
 INTERRUPTED = "Interrupted. What was written stays written; run the same command again to go on."

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import tempfile
 from collections import Counter
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -167,6 +171,8 @@ def plan(
         if users is None and groups is None:
             msg = "Nothing is wanted: name a file of users, --groups, or both."
             raise ConfigurationError(msg)
+        if out is not None:
+            check_place(out)
         options: dict[str, Any] = {"encoding": encoding, "delimiter": delimiter}
         people = None
         if users is not None:
@@ -198,6 +204,23 @@ def plan(
     if out is not None and found.steps and not reasons:
         write_line(f"kb4: about {found.requests():,} requests; to write it: kb4 scim apply {out}")
     raise typer.Exit(plan_code(found, reasons))
+
+
+def check_place(out: str) -> None:
+    """Look whether the plan's file can be written, before an account is read for it.
+
+    Raises:
+        ConfigurationError: It cannot.
+    """
+    place = Path(os.path.realpath(out))
+    try:
+        if os.path.lexists(place) and not place.is_file():
+            raise OSError(errno.EINVAL, "what is there is no file")
+        with tempfile.TemporaryFile(dir=place.parent):
+            pass
+    except OSError as error:
+        msg = f"The plan cannot be written to {out!r} ({error.strerror}): choose another place."
+        raise ConfigurationError(msg) from error
 
 
 async def keep(found: ScimPlan, out: str) -> None:
@@ -276,8 +299,9 @@ def apply(
             tenant_url, limits, max_concurrency, update_mode, member_removal
         ) as scim:
             writer = ScimWriter(scim, guard=guard)
+            outcomes = writer.apply(wanted)  # or the guard refuses, and there is nothing to sum up
             try:
-                async for outcome in writer.apply(wanted):
+                async for outcome in outcomes:
                     made[outcome.result] += 1
                     tell(outcome, json=json)
             finally:

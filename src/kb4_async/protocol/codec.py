@@ -16,6 +16,7 @@ import msgspec
 import orjson
 
 from kb4_async.errors import DecodeError
+from kb4_async.protocol.masking import mask
 
 T = TypeVar("T")
 
@@ -251,8 +252,7 @@ def excerpt(body: bytes, hide: str = "") -> str:
     # The whole body is looked at, so that no credential is cut in two and left in part.
     text = body.decode("utf-8", "replace")
     if hide:
-        # JSON may write a slash as \/, and some servers do.
-        text = text.replace(hide, "***").replace(hide.replace("/", "\\/"), "***")
+        text = mask(text, hide)
         cut = next((n for n in range(len(hide) - 1, 3, -1) if text.endswith(hide[:n])), 0)
         text = text[: len(text) - cut]
     text = text[: EXCERPT * 8]

@@ -60,6 +60,7 @@ class Refusal:
         request_id: ``X-Request-Id``, where one came.
         location: Where a redirect points, without its query.
         body: The whole body, for those who read errors in it.
+        path: What was asked for, below the base URL.
     """
 
     status: int
@@ -68,6 +69,7 @@ class Refusal:
     request_id: str | None
     location: str = ""
     body: bytes = field(default=b"", repr=False)
+    path: str = ""
 
     def error(self) -> APIError:
         """Make the typed error, whose message says what to do next."""

@@ -16,6 +16,7 @@ from kb4_async.events import Event, Observer, RequestFinished, RetryScheduled
 from kb4_async.options import ClientOptions
 from kb4_async.protocol.backoff import backoff
 from kb4_async.protocol.codec import excerpt
+from kb4_async.protocol.masking import mask
 from kb4_async.protocol.request import Request
 from kb4_async.protocol.verdict import (
     MAYBE_UNREAD,
@@ -234,7 +235,7 @@ class Engine:
         """A server's or library's text, without the credential it may echo."""
         # Bytes that are no UTF-8 come as lone surrogates, which no file can take.
         text = text.encode("utf-8", "replace").decode()
-        return text.replace(self.transport.secret.text, "***")
+        return mask(text, self.transport.secret.text)
 
     def request_id(self, answer: Answer) -> str | None:
         """The server's ``X-Request-Id``, where one came."""
@@ -256,6 +257,7 @@ class Engine:
                 self.request_id(answer),
                 self.hide(location),
                 answer.body.replace(self.transport.secret.text.encode(), b"***"),
+                request.path,
             )
         )
 

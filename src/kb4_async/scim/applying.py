@@ -8,6 +8,7 @@ from collections import deque
 from typing import Self
 
 from kb4_async.errors import (
+    APIError,
     APITimeoutError,
     AuthenticationError,
     ClientClosedError,
@@ -21,6 +22,7 @@ from kb4_async.errors import (
 )
 from kb4_async.protocol.scim.changes import Change, differences, holds, value_of
 from kb4_async.protocol.scim.groups import DesiredGroup
+from kb4_async.protocol.scim.names import fold
 from kb4_async.protocol.scim.outcome import Kind, Result, ScimOutcome
 from kb4_async.protocol.scim.plan import PlannedChange, ScimPlan
 from kb4_async.protocol.scim.schema import ACTIVE
@@ -31,7 +33,7 @@ from kb4_async.scim.client import ScimClient
 from kb4_async.scim.ensuring import outcome
 from kb4_async.scim.wire import Wire
 
-#: After these nothing more is written: the next one would end the same way.
+#: After these, and at a wrong address, nothing more is written: the next would end the same way.
 FINAL = (AuthenticationError, PermissionDeniedError, RateLimitError, ClientClosedError)
 #: After several of these in a row nothing more is written: the server is in trouble.
 SERVER_TROUBLE = (ServerError, TransportError, APITimeoutError, DecodeError)
@@ -131,7 +133,8 @@ class Application(Handover):
 
     def judge(self, found: ScimOutcome) -> None:
         """Decide whether it goes on after an outcome."""
-        if isinstance(found.error, FINAL):
+        away = isinstance(found.error, APIError) and found.error.wrong_address
+        if away or isinstance(found.error, FINAL):
             self.error = self.error or found.error
             return
         self.row = self.row + 1 if isinstance(found.error, SERVER_TROUBLE) else 0
@@ -153,7 +156,7 @@ class Application(Handover):
             if step.operation == "create_group":
                 self.group_ids[step.name] = found.id
             elif step.operation == "create_user":
-                self.ids[step.name.casefold()] = found.id
+                self.ids[fold(step.name)] = found.id
         return found
 
     async def do(self, wire: Wire, step: PlannedChange) -> ScimOutcome:
@@ -174,7 +177,12 @@ class Application(Handover):
             return await keeper.ensure(
                 wire, wanted, reactivate=False, update=True, mode=None, absent=True
             )
-        changes = differences(found, wanted, hidden_email=True)
+        found, changes = await keeper.compare(
+            wire,
+            found,
+            wanted,
+            lambda user: differences(user, wanted, hidden_email=True, hidden_active=True),
+        )
         if found.active is False or any(each.before is not None for each in changes):
             detail = "it is there since the plan was made, and differs: plan again"
             return outcome(wire, "conflict", found, changes, detail=detail)
@@ -200,6 +208,8 @@ class Application(Handover):
         if moved:
             names = ", ".join(each.attribute for each in moved)
             detail = f"{names} changed since the plan was made: plan again"
+            if all(each.before is None for each in moved):
+                detail += ", or, if lists do not show it, change it with 'kb4 scim ensure'"
             return outcome(wire, "conflict", current, tuple(moved), detail=detail)
         return await users.keeper.apply(wire, current, tuple(todo), "unchanged")
 
@@ -214,7 +224,7 @@ class Application(Handover):
         ids: list[str] = []
         nobody: list[str] = []
         for member in step.add:
-            known = member.id or self.ids.get(member.user_name.casefold())
+            known = member.id or self.ids.get(fold(member.user_name))
             if known is None:
                 user = await self.scim.users.directory.find(wire, member.user_name)
                 known = None if user is None else user.id
@@ -270,8 +280,8 @@ def now(current: ScimUser, change: Change) -> object:
 def same_name(current: ScimUser, step: PlannedChange) -> bool:
     """Whether a user still has the name that the plan saw, or the one it gives."""
     renamed = (each.after for each in step.changes if each.attribute == "userName")
-    names = {step.name.casefold(), *(str(each).casefold() for each in renamed)}
-    return current.user_name.casefold() in names
+    names = {fold(step.name), *(fold(str(each)) for each in renamed)}
+    return fold(current.user_name) in names
 
 
 def said(

@@ -46,7 +46,8 @@ class ScimClient(Client):
         update_mode: ``put`` sends a user whole, as read, with the changes laid over it; ``patch``
             sends the changed attributes alone.
         member_removal: ``filter`` removes members by ``members[value eq "id"]``, ``value`` by a
-            list of values: servers understand one of them, or both.
+            list of values: servers understand one of them, or both. Some take the latter for
+            everybody, so it is tried on one member first.
         retry: Attempts and time of a failing read; writes are sent again only after a look.
         timeout: Times of one attempt.
         max_pause: Longest pause after a 429, in seconds, that is waited for.

@@ -7,17 +7,20 @@ from collections.abc import AsyncGenerator, AsyncIterable, Collection, Iterable
 from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from itertools import chain
+from typing import Any, TypeVar
 
 from kb4_async.errors import ConfigurationError
 from kb4_async.protocol.scim.columns import Rejected
 from kb4_async.protocol.scim.groups import DesiredGroup, ScimGroup
 from kb4_async.protocol.scim.marks import UNSET
-from kb4_async.protocol.scim.plan import Missing, PlannedChange, ScimPlan
+from kb4_async.protocol.scim.plan import PHASES, Missing, PlannedChange, ScimPlan
 from kb4_async.protocol.scim.planning import Planner, group_step
 from kb4_async.protocol.scim.users import ScimUser, parse_user
 from kb4_async.scim.client import ScimClient
 from kb4_async.scim.listing import ScimListing
+
+T = TypeVar("T")
 
 #: Any iterable of what is wanted: objects, mappings, or ``read_users`` with what it had to reject.
 Source = Iterable[Any] | AsyncIterable[Any]
@@ -42,6 +45,11 @@ async def each(source: Source) -> AsyncGenerator[Any, None]:
         if place % BREATH == 0:
             await asyncio.sleep(0)
         yield item
+
+
+async def gathered(source: Iterable[T | None]) -> tuple[T, ...]:
+    """What an iterable gives besides None, letting the event loop breathe."""
+    return tuple([item async for item in each(source) if item is not None])
 
 
 class Comparison:
@@ -85,8 +93,11 @@ class Comparison:
         await self.read_users()
         planner = self.planner
         if users is not None:
-            self.steps += [step async for step in each(planner.user_steps())]
+            self.steps += await gathered(planner.user_steps())
         await self.read_groups()
+        phases: list[list[PlannedChange]] = [[] for _ in PHASES]
+        async for step in each(self.steps):
+            phases[step.phase].append(step)
         return ScimPlan(
             self.scim.address.base_url,
             created,
@@ -96,10 +107,10 @@ class Comparison:
             memberships_before=self.memberships,
             desired_users=None if users is None else len(planner.wanted),
             desired_groups=len(self.groups),
-            steps=tuple(sorted(self.steps, key=lambda step: step.phase)),
-            unmatched=() if users is None else tuple(planner.unmatched()),
-            archived=tuple(planner.archived()),
-            lookalikes=tuple(planner.lookalikes()),
+            steps=tuple(chain.from_iterable(phases)),
+            unmatched=() if users is None else await gathered(planner.unmatched()),
+            archived=await gathered(planner.archived()),
+            lookalikes=await gathered(planner.lookalikes()),
             rejected=(*planner.rejected, *self.left_out),
             notes=(*(() if users is None else planner.notes()), *self.notes),
         )
@@ -174,7 +185,8 @@ class Comparison:
         if group is None:
             self.steps.append(group_step(wanted))
         elif wanted.members is not UNSET:
-            full = await self.scim.groups.get(group.id) if group.members is UNSET else group
+            # Whatever a list shows of members, that they were asked to be left out is in it.
+            full = await self.scim.groups.get(group.id)
             members = () if full.members is UNSET else full.members
             self.memberships += len(members)
         step, nobody = self.planner.member_step(

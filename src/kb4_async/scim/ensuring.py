@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import replace
 from weakref import WeakValueDictionary
 
 from kb4_async.errors import AmbiguousMatchError, KB4Error, ScimError
-from kb4_async.protocol.scim.changes import Change, differences
+from kb4_async.protocol.scim.changes import Change, differences, needs_whole
 from kb4_async.protocol.scim.documents import document
+from kb4_async.protocol.scim.marks import UNSET
+from kb4_async.protocol.scim.names import fold
 from kb4_async.protocol.scim.outcome import Kind, Result, ScimOutcome
 from kb4_async.protocol.scim.users import ScimUser, parse_user
 from kb4_async.scim.lookup import Directory
@@ -20,6 +24,10 @@ MAYBE_THERE = frozenset({400, 409, 412, 422})
 INACTIVE = (
     "it is archived; bringing it back enrols it again in trainings that allow that, so it is done "
     "only with reactivate=True (--reactivate)"
+)
+UNSHOWN = (
+    "the server does not show whether it is active, so that was left alone: it may be archived, "
+    "and is brought back only with reactivate=True (--reactivate)"
 )
 HIDDEN = (
     "the server says that it exists and shows it in no list: it may be managed by the console or "
@@ -43,7 +51,7 @@ class Keeper:
     def turn(self, name: str) -> asyncio.Lock:
         """Not every server keeps names unique, whatever their letter case: of two at once, the
         second has to see what the first made."""
-        return self.busy.setdefault(name.casefold(), asyncio.Lock())
+        return self.busy.setdefault(fold(name), asyncio.Lock())
 
     async def post(self, wire: Wire, wanted: ScimUser) -> ScimUser:
         """Create a user; sent once."""
@@ -133,13 +141,54 @@ class Keeper:
         update: bool,
         mode: UpdateMode | None,
     ) -> ScimOutcome:
-        """Bring a user that is there to what is wanted."""
-        changes = differences(found, wanted, hidden_email=True)
+        """Bring a user that is there, and was found in a list, to what is wanted."""
+        found, changes = await self.compare(
+            wire,
+            found,
+            wanted,
+            lambda user: differences(user, wanted, hidden_email=True, hidden_active=not reactivate),
+        )
+        if fold(found.user_name) != fold(wanted.user_name):
+            detail = f"it became {found.user_name} a moment ago: run again"
+            return outcome(wire, "conflict", found, changes, detail=detail)
         if wanted.active is True and found.active is False and not reactivate:
             return outcome(wire, "conflict", found, changes, detail=INACTIVE)
         if changes and not update:
             return outcome(wire, "conflict", found, changes, detail="it differs")
-        return await self.apply(wire, found, changes, result, mode)
+        done = await self.apply(wire, found, changes, result, mode)
+        if wanted.active is True and found.active is UNSET and not reactivate:
+            return replace(done, detail=UNSHOWN)
+        return done
+
+    async def compare(
+        self,
+        wire: Wire,
+        found: ScimUser,
+        wanted: ScimUser,
+        compare: Callable[[ScimUser], tuple[Change, ...]],
+        *,
+        whole: bool = False,
+    ) -> tuple[ScimUser, tuple[Change, ...]]:
+        """Find the differences of a user that is there.
+
+        What a list's row shows is so, and whoever is as wanted by it costs no further request.
+        Otherwise the user is read by its id: a PUT built on a row would blank what the row lacks.
+
+        Args:
+            wire: Makes the requests.
+            found: The user.
+            wanted: As wanted.
+            compare: Finds the differences.
+            whole: It was read by its id just now.
+
+        Returns:
+            The user as known best, and the differences.
+        """
+        changes = compare(found)
+        if whole or not needs_whole(found, wanted, changes):
+            return found, changes
+        found = await self.updater.get(wire, str(found.id))
+        return found, compare(found)
 
     async def apply(
         self,
@@ -149,7 +198,15 @@ class Keeper:
         result: Result,
         mode: UpdateMode | None = None,
     ) -> ScimOutcome:
-        """Write changes, if there are any, and say what that came to."""
+        """Write changes, if there are any, and say what that came to.
+
+        Args:
+            wire: Makes the requests.
+            found: Read by its id; a row of a list is enough where ``active`` alone changes.
+            changes: What differs.
+            result: What it came to where nothing does.
+            mode: How they are sent.
+        """
         if not changes:
             return outcome(wire, result, found)
         done = await self.updater.change(wire, found, changes, mode)

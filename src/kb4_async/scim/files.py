@@ -14,7 +14,8 @@ def save_plan(plan: ScimPlan, path: str | os.PathLike[str]) -> None:
     """Write a plan into a file that only its owner reads, for it holds personal data.
 
     Raises:
-        SinkError: It cannot be written; an older file of that name is as it was.
+        SinkError: It cannot be written, or there is something that is no file; what was there is as
+            it was.
     """
     try:
         write_whole(Path(path).absolute(), plan.to_json())

@@ -21,7 +21,7 @@ from kb4_async.runtime.source import Source
 from kb4_async.scim.ensuring import unresolved, unseen
 from kb4_async.scim.listing import ScimListing
 from kb4_async.scim.lookup import Directory
-from kb4_async.scim.membership import MemberChange, Members, path_of
+from kb4_async.scim.membership import CLEARS, MemberChange, Members, path_of
 from kb4_async.scim.wire import Wire
 
 T = TypeVar("T")
@@ -108,7 +108,11 @@ class GroupsNoun:
     async def remove_members(
         self, group: str | ScimGroup, members: Collection[str | ScimUser]
     ) -> ScimOutcome:
-        """Remove members: one request for each 25 (100 in the form ``value``), and two to read."""
+        """Remove members: one request for each 25 (100 in the form ``value``), and two to read.
+
+        The form ``value`` is tried on one member first, with two more requests of a client: some
+        servers take it for everybody. Then the others are added back, and that is a ``conflict``.
+        """
         return await self.change_members(group, remove=user_ids(members))
 
     async def replace_members(
@@ -249,6 +253,9 @@ def members_outcome(wire: Wire, identity: str, name: str, change: MemberChange) 
         who, error = next(iter(change.refused.items()))
         result = "failed"
         detail = f"{len(change.refused)} refused, the first of them {who}: {error}"
+    elif change.cleared:
+        result = "conflict"
+        detail = f"one removal emptied the group, which was filled again: {CLEARS}"
     elif change.unshown:
         result = "conflict"
         detail = (

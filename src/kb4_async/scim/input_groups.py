@@ -18,6 +18,7 @@ from kb4_async.protocol.scim.columns import (
 )
 from kb4_async.protocol.scim.groups import DesiredGroup
 from kb4_async.protocol.scim.marks import UNSET, Unset
+from kb4_async.protocol.scim.names import fold
 from kb4_async.scim.input_users import Headers, cell_of
 
 
@@ -84,7 +85,7 @@ class GroupAssembler:
         refused: list[Rejected] = []
         for each in members:
             if is_address(each):
-                known.setdefault(each.casefold(), each)
+                known.setdefault(fold(each), each)
             else:
                 reason = f"{no_address(each)}, so it is no member: correct the user name"
                 refused.append(Rejected(place, reason, group))

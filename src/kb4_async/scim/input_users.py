@@ -21,6 +21,7 @@ from kb4_async.protocol.scim.columns import (
     read_cell,
 )
 from kb4_async.protocol.scim.marks import CLEAR
+from kb4_async.protocol.scim.names import fold
 from kb4_async.protocol.scim.schema import BY_FIELD, ROOTS
 from kb4_async.protocol.scim.users import FIELDS, ScimUser
 from kb4_async.scim.input_rows import PADDING
@@ -111,7 +112,7 @@ class UserAssembler:
                     named[name] = text if as_it_is else read_cell(name, header, text)
                 elif name == "user_name":
                     return Rejected(place, f"the column {header!r} is empty, so it is no user")
-                elif self.empty == "clear":
+                elif self.empty == "clear" and name != "active":  # which is never empty
                     named[name] = CLEAR
             user = ScimUser(**named)
         except ValueError as error:
@@ -120,7 +121,7 @@ class UserAssembler:
 
     def once(self, place: str, user: ScimUser) -> ScimUser | Rejected:
         """Refuse the second user of a name."""
-        first = self.seen.setdefault(user.user_name.casefold(), place)
+        first = self.seen.setdefault(fold(user.user_name), place)
         if first is place:
             return user
         return Rejected(place, f"{first} has the same userName: remove one of them", user.user_name)

@@ -16,6 +16,7 @@ from kb4_async.protocol.request import quote_segment
 from kb4_async.protocol.scim.answers import ListAnswer, read_list
 from kb4_async.protocol.scim.filters import equals
 from kb4_async.protocol.scim.groups import ScimGroup
+from kb4_async.protocol.scim.names import fold, other_case
 from kb4_async.protocol.scim.users import ScimUser
 from kb4_async.runtime.source import Source
 from kb4_async.scim.listing import ScimListing
@@ -71,7 +72,7 @@ class Directory(Generic[R]):
 
     def plain(self, name: str) -> str:
         """A name as it is compared."""
-        return name.casefold() if self.fold else name
+        return fold(name) if self.fold else name
 
     def name_of(self, found: R) -> str:
         """A resource's name."""
@@ -140,7 +141,7 @@ class Directory(Generic[R]):
         known = next((each for each in names if equals(self.attribute, each)), None)
         if known is None:
             return  # nothing is there to be found: it stays unknown, and the list is short
-        other = known.swapcase() if self.fold else known
+        other = other_case(known) if self.fold else known
         if await self.sees(wire, other):
             self.trust = "works"
         elif self.trust == "unknown":

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Literal
 
 from kb4_async.errors import KB4Error, ScimError
 from kb4_async.protocol.request import quote_segment
@@ -27,7 +28,12 @@ ENOUGH = 3
 
 FORMS = (
     "Servers understand one form of removing members, or both: try the other one of "
-    "member_removal='filter' and 'value' (--member-removal)."
+    "member_removal='filter' and 'value' (--member-removal). 'value' is tried on one member first, "
+    "for servers that follow RFC 7644 to the letter take it for everybody."
+)
+CLEARS = (
+    "the server takes a removal by values for one of everybody, as RFC 7644 (3.5.2.2) has it: use "
+    "member_removal='filter' (--member-removal filter)"
 )
 
 
@@ -41,6 +47,7 @@ class MemberChange:
         refused: Ids that the server refused, and why.
         unshown: The server accepted everything and shows something else.
         vanished: Members that nobody here removed.
+        cleared: The form of removal emptied the group, and whoever shall be in it was added back.
     """
 
     added: list[str] = field(default_factory=list)
@@ -48,6 +55,7 @@ class MemberChange:
     refused: dict[str, ScimError] = field(default_factory=dict)
     unshown: bool = False
     vanished: list[str] = field(default_factory=list)
+    cleared: bool = False
 
 
 class Members:
@@ -56,10 +64,18 @@ class Members:
 
     Args:
         form: How members are removed.
+
+    Attributes:
+        trust: What is known of the form: that it removes who is named, or everybody. A filter
+            cannot do the latter.
     """
 
     def __init__(self, form: MemberRemoval) -> None:
         self.form: MemberRemoval = form
+        self.trust: Literal["unknown", "works", "clears"] = (
+            "works" if form == "filter" else "unknown"
+        )
+        self.trying = asyncio.Lock()
         self.sizes = {True: ADD_CHUNK, False: REMOVE_CHUNK if form == "filter" else ADD_CHUNK}
 
     async def read(self, wire: Wire, group_id: str) -> tuple[str, ...]:
@@ -92,6 +108,13 @@ class Members:
         before = await self.read(wire, group_id)
         unwanted = set(before) - set(add) if only else set(remove)
         current, found, vain = before, MemberChange(), 0
+        staying = [each for each in before if each not in unwanted]
+        # Where nobody stays, it is all the same whom the form removes.
+        if self.trust != "works" and staying and len(staying) < len(before):
+            async with self.trying:  # so that one group alone comes to harm
+                current = await self.try_form(wire, group_id, before, staying, found)
+            if found.cleared or found.unshown:
+                return conclude(found, before, current, add, unwanted)
         while todo := Todo.of(current, add, unwanted, found.refused):
             lost = await self.send(wire, group_id, todo, found)
             if lost is not None:
@@ -106,6 +129,74 @@ class Members:
             if lost is not None and vain >= wire.engine.retry.max_attempts:
                 raise lost
         return conclude(found, before, current, add, unwanted)
+
+    async def try_form(
+        self,
+        wire: Wire,
+        group_id: str,
+        before: tuple[str, ...],
+        staying: Sequence[str],
+        found: MemberChange,
+    ) -> tuple[str, ...]:
+        """Remove one member by the form, and look whether the others are there still.
+
+        Returns:
+            The members then. Where the others were gone, they were added back.
+
+        Raises:
+            ScimError: It is known already that the form removes everybody; or it was refused.
+            KB4Error: With ``maybe_applied``: nobody knows whether the group is empty now.
+        """
+        current, attempt, stays = before, 1, set(staying)
+        while who := next((e for e in current if e not in stays and e not in found.refused), None):
+            if self.trust == "clears":
+                msg = f"Nothing was changed of the members of {group_id}: {CLEARS}."
+                raise ScimError(msg)
+            if self.trust == "works":
+                break
+            lost = await self.send(wire, group_id, Todo((), (who,)), found)
+            if who in found.refused:
+                if len(found.refused) == ENOUGH:
+                    raise self.hinted(found.refused[who], adding=False)
+                continue
+            if lost is not None:
+                await asyncio.sleep(wire.engine.delay(attempt))
+            current = await wire.look(partial(self.read, wire, group_id))
+            if stays.isdisjoint(current):
+                self.trust, found.cleared = "clears", True
+                return await self.refill(wire, group_id, staying)
+            if who not in current:
+                self.trust = "works"
+            elif lost is None:
+                found.unshown = True
+                break
+            elif attempt == wire.engine.retry.max_attempts:
+                raise lost
+            attempt += 1
+        return current
+
+    async def refill(self, wire: Wire, group_id: str, members: Sequence[str]) -> tuple[str, ...]:
+        """Add back those who went with another.
+
+        Raises:
+            ScimError: With ``maybe_applied``: not all could be; the message names them.
+        """
+        cause: KB4Error | None = None
+        back: Collection[str] = ()
+        try:
+            back = (await self.bring(wire, group_id, add=members)).added
+        except KB4Error as error:
+            cause = error
+        missing = [each for each in members if each not in back]
+        if missing:
+            why = "" if cause is None else f" ({cause})"
+            failed = ScimError(
+                f"To remove one member emptied the group {group_id}, and these could not be added "
+                f"back{why}, so add them: {', '.join(missing)}. For {CLEARS}."
+            )
+            failed.maybe_applied = True
+            raise failed from cause
+        return tuple(members)
 
     async def send(
         self, wire: Wire, group_id: str, todo: Todo, found: MemberChange

@@ -20,6 +20,7 @@ from kb4_async.protocol.scim.changes import (
     update_patch,
     value_of,
 )
+from kb4_async.protocol.scim.marks import UNSET
 from kb4_async.protocol.scim.schema import ACTIVE
 from kb4_async.protocol.scim.users import ScimUser, parse_user
 from kb4_async.scim.wire import Wire
@@ -77,6 +78,13 @@ class Updater:
     ) -> Changed:
         """Write changes: what brings a user back first, what archives it last.
 
+        Args:
+            wire: Makes the requests.
+            current: Read by its id, for everything that is not named is sent as it is there; a row
+                of a list is enough where ``active`` alone changes.
+            changes: What differs.
+            mode: How attributes are sent.
+
         Raises:
             KB4Error: Refused, or, with ``maybe_applied``, not resolved.
         """
@@ -84,9 +92,14 @@ class Updater:
         active = next((each for each in changes if each.attribute == ACTIVE.name), None)
         others = tuple(each for each in changes if each is not active)
         if active is not None and active.after:
-            done = await self.set_active(wire, done.user, active=True)
+            done = await self.set_active(wire, current, active=True)
+            if others:
+                # What a PATCH answers may be a part of the user, or nothing; and a PUT of the user
+                # as it was would archive it again.
+                current = await wire.look(partial(self.get, wire, str(current.id)))
+                done, others = Changed(current, done.unconfirmed), left(current, others)
         if others:
-            written = await self.write(wire, done.user, others, mode or self.mode)
+            written = await self.write(wire, current, others, mode or self.mode)
             done = Changed(written.user, (*done.unconfirmed, *written.unconfirmed))
         if active is not None and active.after is False:
             written = await self.set_active(wire, done.user, active=False)
@@ -138,8 +151,9 @@ class Updater:
         self, wire: Wire, current: ScimUser, changes: Collection[Change], mode: UpdateMode
     ) -> Changed:
         """Send one PUT or PATCH."""
-        # A PUT would blank what the server keeps but does not show.
-        if mode == "patch" or hides_block(current):
+        # A PUT would blank what the server keeps but does not show, and bring back an archived user
+        # of whom it does not show that it is.
+        if mode == "patch" or hides_block(current) or current.active is UNSET:
             method, body = "PATCH", update_patch(current, changes)
         else:
             method, body = "PUT", replacement(current, changes)

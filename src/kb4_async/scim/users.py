@@ -116,7 +116,8 @@ class UsersNoun:
         """Change some fields and leave all others: ``update(id, title="CISO", department=CLEAR)``.
 
         The user is read, and where something differs the whole of it is sent back with the changes
-        (``put``), or they alone (``patch``). Two requests.
+        (``put``), or they alone (``patch``). Two requests by id, three by name: a list may show
+        less of a user than is sent back.
 
         Raises:
             ConfigurationError: A field that users do not have, or a value of the wrong kind.
@@ -133,8 +134,14 @@ class UsersNoun:
             raise ConfigurationError(msg)
 
         async def work(wire: Wire) -> ScimOutcome:
-            current = await self.read(wire, who)
-            changes = differences(current, wanted, ignore=ignore)
+            found, by_id = await self.locate(wire, who)
+            current, changes = await self.keeper.compare(
+                wire,
+                found,
+                wanted,
+                lambda user: differences(user, wanted, ignore=ignore),
+                whole=by_id,
+            )
             return await self.keeper.apply(wire, current, changes, "unchanged", mode)
 
         return await self.call(work)
@@ -151,7 +158,7 @@ class UsersNoun:
 
         Looks the user up, creates or updates it; sends a create again only after a look that did
         not find it. It can be called again after any failure, and converges. Requests: 1 if nothing
-        is to be done, 2 for a create, 3 for an update of a client's first user.
+        is to be done, 2 for a create, 3 for an update, and one more for a client's first update.
 
         Args:
             user: As wanted; fields that are not named are left alone.
@@ -228,19 +235,24 @@ class UsersNoun:
         return await self.source.call(lambda: work(wire), "kb4 scim users")
 
     async def read(self, wire: Wire, who: str | ScimUser) -> ScimUser:
-        """Read a user by id or name.
+        """Read a user by id or name; by name it may be a list's row.
 
         Raises:
             NotFoundError: There is none.
         """
+        found, _ = await self.locate(wire, who)
+        return found
+
+    async def locate(self, wire: Wire, who: str | ScimUser) -> tuple[ScimUser, bool]:
+        """As ``read``, and whether it was read by its id."""
         if isinstance(who, ScimUser):
             who = who.id or who.user_name
         if "@" in who:
             found = await self.directory.find(wire, who)
             if found is not None:
-                return found
+                return found, False
         try:
-            return await self.updater.get(wire, who)
+            return await self.updater.get(wire, who), True
         except (NotFoundError, ScimError) as error:
             # Servers whose ids have a form of their own answer 400 to a name.
             if error.status not in {400, 404, 422}:
@@ -248,7 +260,7 @@ class UsersNoun:
             found = None if "@" in who else await self.directory.find(wire, who)
             if found is None:
                 raise
-            return found
+            return found, False
 
     async def set_active(self, wire: Wire, who: str | ScimUser, *, active: bool) -> ScimOutcome:
         """Archive a user or bring it back, unless it is so."""

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, get_args
 
-from kb4_async.errors import ChangeGuardError, ConfigurationError
-from kb4_async.protocol.scim.guard import EMPTY, ChangeGuard
+from kb4_async.errors import ConfigurationError
+from kb4_async.protocol.scim.guard import ChangeGuard, nobody
 from kb4_async.protocol.scim.plan import Missing, ScimPlan
 from kb4_async.protocol.scim.users import ScimUser
 from kb4_async.protocol.scim.verifying import Verification, Verifier
@@ -69,7 +69,8 @@ class ScimWriter:
                 servers that do not show them.
 
         Raises:
-            ChangeGuardError: ``users`` is empty.
+            ChangeGuardError: ``users`` is empty, or all of it was left out; then the second of its
+                ``reasons`` and all that follow say why.
             ConfigurationError: An argument makes no sense.
             IncompleteListingError: The server does not show all of its users or groups.
         """
@@ -89,7 +90,7 @@ class ScimWriter:
         )
         plan = await comparison.plan(users, groups)
         if plan.desired_users == 0:
-            raise ChangeGuardError(EMPTY)
+            raise nobody(comparison.planner.rejected)
         return plan
 
     def reasons(self, plan: ScimPlan) -> tuple[str, ...]:
@@ -101,8 +102,8 @@ class ScimWriter:
         """Write what a plan says: users, groups, members, and deactivations last.
 
         Each user is read before it is written: what is as wanted already is ``unchanged``, what is
-        no longer as the plan saw it is a ``conflict``. The writing ends at once on 401 and 403,
-        on a spent quota, and after ``stop_after`` failures of the server in a row.
+        no longer as the plan saw it is a ``conflict``. The writing ends at once on 401 and 403, on
+        a redirect, on a spent quota, and after ``stop_after`` failures of the server in a row.
 
         Requests: two for each user, and see ``plan.requests()``. ``max_concurrency`` of the client
         users at a time.

@@ -18,10 +18,14 @@ from kb4_async.errors import (
 from kb4_async.protocol import codec
 from kb4_async.protocol.address import DEFAULT_TENANT_URL
 from kb4_async.protocol.credential import Secret, read_claims
+from kb4_async.protocol.masking import mask
 from kb4_async.protocol.scim.schema import canonical
 from kb4_async.protocol.verdict import RETRIED, Dialect, Refusal
 
 T = TypeVar("T")
+
+#: Paths that are found at every Tenant URL.
+COLLECTIONS = frozenset({"Users", "Groups"})
 
 CONSOLE = "Account Settings > User Provisioning > SCIM"
 FIRST = (
@@ -124,8 +128,8 @@ def one_line(text: object, hide: str, length: int) -> str | None:
     """A server's text as one printable line without the token; None where there is none."""
     if not isinstance(text, str):
         return None
-    text = text.replace(hide, "***") if hide else text
-    line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
+    shown = "".join(each if each.isprintable() else " " for each in mask(text, hide))
+    line = " ".join(shown.split())
     return line[:length] or None
 
 
@@ -151,7 +155,15 @@ def refuse(refusal: Refusal, hint: str = "", hide: str = "") -> APIError:
     }
     if issubclass(kind, ScimError):
         return kind(text, **known, scim_type=scim_type, detail=detail)
-    return kind(text, **known)
+    error = kind(text, **known)
+    error.wrong_address = not_here(refusal)
+    return error
+
+
+def not_here(refusal: Refusal) -> bool:
+    """Whether an answer says that SCIM is somewhere else: a redirect, or that there is no list of
+    users, or of groups."""
+    return 300 <= refusal.status < 400 or (refusal.status == 404 and refusal.path in COLLECTIONS)
 
 
 def explain(refusal: Refusal, scim_type: str | None, hint: str) -> tuple[type[APIError], str]:
@@ -164,6 +176,11 @@ def explain(refusal: Refusal, scim_type: str | None, hint: str) -> tuple[type[AP
         )
     if status == 403:
         return PermissionDeniedError, f"the SCIM token may not do this{hint}. {FIRST}."
+    if status == 404 and not_here(refusal):
+        return NotFoundError, (
+            f"nothing of SCIM is there: check the Tenant URL, which the console shows under "
+            f"{CONSOLE}{hint}."
+        )
     if status == 404:
         return NotFoundError, (
             "there is no such user or group, or the Tenant URL is not the one the console shows "

@@ -16,7 +16,8 @@ from kb4_async.protocol.scim.documents import (
     lay,
     with_entry,
 )
-from kb4_async.protocol.scim.marks import UNSET
+from kb4_async.protocol.scim.marks import CLEAR, UNSET
+from kb4_async.protocol.scim.names import fold
 from kb4_async.protocol.scim.schema import (
     ACTIVE,
     BY_FIELD,
@@ -68,6 +69,7 @@ def differences(
     *,
     ignore: Collection[str] = (),
     hidden_email: bool = False,
+    hidden_active: bool = False,
 ) -> tuple[Change, ...]:
     """What has to change so that everything named by ``wanted`` holds.
 
@@ -80,6 +82,8 @@ def differences(
         ignore: Fields that are not compared.
         hidden_email: An address for mail that the server does not show is no difference: KnowBe4
             documents none.
+        hidden_active: That a user is wanted active of whom the server does not show whether it is,
+            is no difference: it may be archived, and would be brought back.
     """
     found: list[Change] = []
     for field, value in wanted.named.items():
@@ -89,6 +93,8 @@ def differences(
         if field in ignore or same(attribute, before, after):
             continue
         if attribute is EMAIL and hidden_email and before is None:
+            continue
+        if attribute is ACTIVE and hidden_active and before is None and after is True:
             continue
         found.append(Change(attribute.name, before, after))
     served = current.served or {}
@@ -105,6 +111,29 @@ def differences(
     return tuple(found)
 
 
+def needs_whole(current: ScimUser, wanted: ScimUser, changes: Collection[Change]) -> bool:
+    """Whether a row of a list is too little to go by. It may lack what the user has when read by
+    its id, so that nothing is built on it, and nothing concluded from what is not in it.
+
+    Args:
+        current: The row.
+        wanted: What is wanted.
+        changes: The differences. To change ``active`` alone takes no more than the id.
+    """
+    if any(each.attribute != ACTIVE.name or each.before is None for each in changes):
+        return True
+    if wanted.active is True and current.active is UNSET:
+        return True
+    return any(map(names_nothing, (*wanted.named.values(), *wanted.extra.values())))
+
+
+def names_nothing(value: object) -> bool:
+    """Whether a wanted value is, or holds, one that is to be empty."""
+    if isinstance(value, Mapping) and value:
+        return any(map(names_nothing, value.values()))
+    return value is CLEAR or value in (None, "", [], {})
+
+
 def jsonable_or_none(value: object) -> Any:  # noqa: ANN401
     """A field's value as JSON has it; None where there is none."""
     return None if value is UNSET else jsonable(value)
@@ -112,12 +141,14 @@ def jsonable_or_none(value: object) -> Any:  # noqa: ANN401
 
 def same(attribute: Attribute, before: object, after: object) -> bool:
     """Whether two values of an attribute say the same."""
-    if before in {None, ""} or after in {None, ""}:
-        return (before or None) is (after or None)
+    nothing = (None, "")
+    if before in nothing or after in nothing:
+        # That something is false is said, and is not nothing.
+        return before in nothing and after in nothing
     if attribute.kind == "moment":
         return instant(before) == instant(after)
     if attribute in {USER_NAME, EMAIL}:
-        return str(before).casefold() == str(after).casefold()
+        return fold(str(before)) == fold(str(after))
     return before == after
 
 

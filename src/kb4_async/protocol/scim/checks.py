@@ -42,13 +42,15 @@ def check_value(attribute: Attribute, value: object) -> None:
         ConfigurationError: The message names the field.
     """
     name = attribute.field
-    if value is CLEAR and name != "user_name":
-        return
     if attribute.kind == "flag":
         if isinstance(value, bool):
             return
-        msg = f"{name} is True or False, not {value!r}."
+        # There is no third state: a server would take a null for either of them.
+        cleared = ", and cannot be cleared: name it as one of them, or leave it out."
+        msg = f"{name} is True or False{cleared if value is CLEAR else f', not {value!r}.'}"
         raise ConfigurationError(msg)
+    if value is CLEAR and name != "user_name":
+        return
     if attribute.kind == "moment" and isinstance(value, str | datetime):
         if instant(value) is not None:
             return

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from kb4_async.errors import ChangeGuardError, ConfigurationError
 from kb4_async.protocol.scim.checks import instant
+from kb4_async.protocol.scim.names import fold
 from kb4_async.protocol.scim.plan import ScimPlan
 
 #: Below so many, per cents of users or memberships say nothing of creations and removals.
@@ -19,6 +20,22 @@ EMPTY = (
     "The desired state has no users at all, which is more likely an empty or broken source than "
     "what is meant: mend the source."
 )
+
+
+def nobody(rejected: Sequence[str]) -> ChangeGuardError:
+    """The error of a desired state without users, which says what became of them.
+
+    Args:
+        rejected: What of the users' input was left out, and why.
+    """
+    if not rejected:
+        return ChangeGuardError(EMPTY)
+    msg = (
+        f"The desired state has no users at all: all {len(rejected):,} were left out, the first: "
+        f"{rejected[0].rstrip('.')}. Mend the source."
+    )
+    return ChangeGuardError(msg, reasons=(msg, *rejected))
+
 
 CAPS = (
     "max_deactivations",
@@ -73,7 +90,7 @@ class ChangeGuard:
         if isinstance(self.protected, str):
             msg = "protected is a list of user names, not one text."
             raise ConfigurationError(msg)
-        object.__setattr__(self, "protected", frozenset(n.casefold() for n in self.protected))
+        object.__setattr__(self, "protected", frozenset(map(fold, self.protected)))
         for name in CAPS:
             value = getattr(self, name)
             # NaN is no cap: it would let everything through.
@@ -83,7 +100,7 @@ class ChangeGuard:
 
     def protects(self, user_name: str) -> bool:
         """Whether a user is never deactivated."""
-        return user_name.casefold() in self.protected
+        return fold(user_name) in self.protected
 
     def reasons(self, plan: ScimPlan, now: datetime) -> tuple[str, ...]:
         """Why a plan is refused, one sentence each; empty if it is not.

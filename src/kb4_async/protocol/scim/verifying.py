@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kb4_async.protocol.scim.changes import Change, jsonable_or_none, same, short
+from kb4_async.protocol.scim.names import fold
 from kb4_async.protocol.scim.plan import PlannedChange, ScimPlan
 from kb4_async.protocol.scim.schema import ACTIVE, BY_FIELD, BY_NAME
 from kb4_async.protocol.scim.users import ScimUser
@@ -95,7 +96,7 @@ class Verifier:
 
     def take(self, record: Mapping[str, Any]) -> None:
         """Compare a user of the Reporting API."""
-        step = self.steps.pop(str(record.get("email") or "").casefold(), None)
+        step = self.steps.pop(fold(str(record.get("email") or "")), None)
         if step is None:
             return
         wrong = [each for each in expected(step) if not shows(record, each)]
@@ -125,7 +126,7 @@ class Verifier:
 def new_name(step: PlannedChange) -> str:
     """The folded userName that a user has after a step."""
     renamed = next((c.after for c in step.changes if c.attribute == "userName"), None)
-    return str(renamed or step.name).casefold()
+    return fold(str(renamed or step.name))
 
 
 def expected(step: PlannedChange) -> list[Change]:

@@ -60,7 +60,12 @@ class UserCalls:
     def listed(self, call: ScimCall, rules: ScimRules, _: str) -> Answer:
         """Answer GET /Users."""
         origins = self.users.listed(rules, get(call.query, "filter"))
-        return listed(origins, lambda origin: self.show(origin, call, rules), call.query, rules)
+        return listed(origins, lambda origin: self.row(origin, call, rules), call.query, rules)
+
+    def row(self, origin: int, call: ScimCall, rules: ScimRules) -> Resource:
+        """Return a user as a list serves it."""
+        whole = self.show(origin, call, rules)
+        return {name: value for name, value in whole.items() if name not in rules.rows_lack}
 
     def one(self, call: ScimCall, rules: ScimRules, text: str) -> Answer:
         """Answer GET /Users/{id}."""
@@ -133,7 +138,10 @@ class GroupCalls:
         if state is None:
             members = [] if excludes(call.query, MEMBERS) else self.groups.members(origin)
             state = self.groups.document(origin), members
-        return projected(self.groups.present(origin, *state, rules, call.address), call.query)
+        whole = projected(self.groups.present(origin, *state, rules, call.address), call.query)
+        if rules.excluded_members == "empty" and excludes(call.query, MEMBERS):
+            whole[MEMBERS] = []
+        return whole
 
     def listed(self, call: ScimCall, rules: ScimRules, _: str) -> Answer:
         """Answer GET /Groups."""

@@ -69,7 +69,7 @@ class Membership:
 
     def remove(self, value: Any) -> None:  # noqa: ANN401 - any JSON value
         """Remove the members of a list of values; without one, all."""
-        if value is None:
+        if value is None or self.rules.member_removal == "clears":
             self.members = []
             return
         if self.rules.member_removal == "filter":

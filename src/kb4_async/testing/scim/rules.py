@@ -24,6 +24,8 @@ class ScimRules:
         total: whether `totalResults` is right, counts the rows of the page, or is missing.
         numeric_ids: serve ids as JSON numbers.
         hide_kmsat: never serve KnowBe4's own extension; a PUT without it blanks it all the same.
+        hide_active: never serve `active`; a PUT without it makes the user active all the same.
+        rows_lack: attributes that a user has when read by its id, and not in a list.
         unique_users: refuse a userName that is taken, archived users included.
         unique_groups: refuse a displayName that is taken.
         conflict_scim_type: whether a 409 carries the scimType.
@@ -32,6 +34,9 @@ class ScimRules:
         members_shown: members of a group that are served at most.
         max_members_per_patch: members that one PATCH may name.
         member_removal: the form understood: `members[value eq "id"]`, a list of values, or both.
+            `clears` understands the former, and by a list of values removes everybody, as RFC 7644
+            3.5.2.2 has it.
+        excluded_members: whether a group whose members are excluded lacks them or shows none.
         duplicate_members: store a member twice that is added twice.
     """
 
@@ -47,6 +52,8 @@ class ScimRules:
     total: Literal["right", "page", "missing"] = "right"
     numeric_ids: bool = False
     hide_kmsat: bool = False
+    hide_active: bool = False
+    rows_lack: tuple[str, ...] = ()
     unique_users: bool = True
     unique_groups: bool = False
     conflict_scim_type: bool = True
@@ -54,5 +61,6 @@ class ScimRules:
     patch_answers: Literal[200, 204] = 200
     members_shown: int | None = None
     max_members_per_patch: int | None = None
-    member_removal: Literal["both", "filter", "value"] = "both"
+    member_removal: Literal["both", "filter", "value", "clears"] = "both"
+    excluded_members: Literal["absent", "empty"] = "absent"
     duplicate_members: bool = False

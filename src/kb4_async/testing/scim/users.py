@@ -99,6 +99,8 @@ class Users(Shelf):
         document = dict(document)
         if rules.hide_kmsat:
             document.pop(KMSAT, None)
+        if rules.hide_active:
+            document.pop("active", None)
         if groups:
             document["groups"] = groups
         created = None

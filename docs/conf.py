@@ -38,6 +38,8 @@ NAVIGATION = {
     "Learn": ["tutorial"],
     "How to": [
         "how-to/plan",
+        "how-to/interruptions",
+        "how-to/nightly",
         "how-to/quota",
         "how-to/services",
         "how-to/cancellation-and-time-limits",
@@ -141,6 +143,8 @@ INTERNAL = {
     "Limits.stack",
     "PlannedChange.phase",
     "RequestLog.add",
+    "ResourceReport.kept",
+    "ResourceReport.to_keep",
     "ScimIterator.incomplete",
     "ScimIterator.read",
     "ScimIterator.turn_page",

@@ -246,7 +246,8 @@ def test_every_event_is_described_with_its_fields() -> None:
 
 
 def test_manifest_fields_are_described() -> None:
-    entry = ResourceReport("users", output={"file": "", "bytes": 0, "sha256": "", "rows": 0})
+    output = {"file": "", "bytes": 0, "sha256": "", "rows": 0}
+    entry = ResourceReport("users", output=output, reused={})
     report = ExportReport(Path(), {}, {}, {"users": entry}, "")
     page = read("docs/reference/export.md")
     whole, _, each = page.partition("An entry:")

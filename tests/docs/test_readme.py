@@ -11,7 +11,8 @@ file. The Python blocks of a page find all of its files, and ``staff.csv``; its 
 above.
 
 Shell: each line that begins with ``kb4`` or ``python`` is run, in the order of its page, in a
-folder of its own. Any other block of text is what was printed last; ``...`` stands for anything.
+folder of its own. One that exits with 137 is killed on its way, after some requests. Any other block
+of text is what was printed last; ``...`` stands for anything.
 """
 
 import ast
@@ -21,6 +22,7 @@ import inspect
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import sys
@@ -39,7 +41,7 @@ from kb4_async.cli.simulating import simulate
 from kb4_async.protocol.address import Address, reporting_address, tenant_address
 from kb4_async.reporting import client
 from kb4_async.scim import client as scim_client
-from kb4_async.testing import Account, Simulator, generate_account
+from kb4_async.testing import Account, Fault, Simulator, generate_account
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -47,6 +49,7 @@ KEY = "simulated-key"
 ADDRESS = "http://127.0.0.1:8080"
 PROXY = "http://proxy.example.com:3128"
 TOKEN = "simulated-scim-token"
+KILLED = 128 + signal.SIGKILL
 STAFF = "Work Email,Department,Job Title\nann@example.com,Research,Chemist\nbob at x,,\n"
 
 
@@ -331,6 +334,27 @@ async def run_line(line: str, env: dict[str, str], folder: Path) -> tuple[int | 
     return process.returncode, out.decode()
 
 
+async def run_and_kill(line: str, env: dict[str, str], folder: Path, sim: Simulator) -> int:
+    """Run a line and kill it in the middle; its exit code as a shell says it."""
+    middle, latency = asyncio.Event(), sim.latency
+    last = len(sim.log) + 30
+    sim.latency = 0.05
+    sim.on_request = lambda entry: middle.set() if entry.number == last else None
+    program, *arguments = shlex.split(line)
+    process = await asyncio.create_subprocess_exec(
+        folder / ".bin" / program,
+        *arguments,
+        env=env,
+        cwd=folder,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    async with asyncio.timeout(60):
+        await middle.wait()
+    process.kill()
+    sim.on_request, sim.latency = None, latency
+    return 128 - await process.wait()
+
+
 def plain(page: Path) -> str:
     """A page with every run of white space as one space."""
     return " ".join(page.read_text(encoding="utf-8").split())
@@ -365,6 +389,9 @@ async def test_page_runs_from_top_to_bottom(
             said = ""
             for line, expected in commands(block.text):
                 if line == "kb4 simulate":
+                    continue
+                if expected == KILLED:
+                    assert await run_and_kill(line, shell[1], tmp_path, shell[0]) == KILLED
                     continue
                 code, out = await run_line(line, shell[1], tmp_path)
                 assert code == expected, (line, out)
@@ -406,6 +433,36 @@ async def test_a_script_that_is_stopped_leaves_what_its_page_says(
     for entry in manifest["resources"].values():
         lines = (tmp_path / "nightly" / entry["file"]).read_bytes().splitlines()
         assert len([json.loads(line) for line in lines]) == entry["rows"]
+
+
+async def test_the_script_of_the_nights_reuses_and_rotates(
+    shell: tuple[Simulator, dict[str, str]], tmp_path: Path
+) -> None:
+    page = ROOT / "docs/how-to/nightly.md"
+    (script,) = [b.text for b in blocks(page) if b.text.startswith("# nightly.sh")]
+    (tmp_path / "nightly.sh").write_text(script.replace("keep=14", "keep=2"), encoding="utf-8")
+    date = tmp_path / ".bin" / "date"
+    date.write_text('#!/bin/sh\necho "$TONIGHT"\n', encoding="utf-8")
+    date.chmod(0o700)
+    for day in ("01", "02", "02", "03"):
+        env = shell[1] | {"TONIGHT": f"2026-01-{day}"}
+        code, said = await run_line("sh nightly.sh", env, tmp_path)
+        assert (code, said) == (0, ""), said
+
+    assert sorted(each.name for each in tmp_path.glob("20*")) == ["2026-01-02", "2026-01-03"]
+    for day, before in (("02", True), ("03", True)):
+        manifest = json.loads((tmp_path / f"2026-01-{day}" / "manifest.json").read_bytes())
+        assert manifest["complete"]
+        assert ("reused" in manifest["resources"]["recipients"]) == before
+    sim = shell[0]
+    sim.faults.add(Fault.status(403), path="users")
+    code, said = await run_line("sh nightly.sh", shell[1] | {"TONIGHT": "2026-01-04"}, tmp_path)
+    assert code == 3
+    assert "INCOMPLETE" in said
+    sim.faults.clear()
+    code, said = await run_line("sh nightly.sh", shell[1] | {"TONIGHT": "2026-01-05"}, tmp_path)
+    assert (code, said) == (0, "")
+    assert sorted(each.name for each in tmp_path.glob("20*")) == ["2026-01-03", "2026-01-05"]
 
 
 async def test_what_simulate_prints_is_what_the_pages_say(

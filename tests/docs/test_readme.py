@@ -11,8 +11,8 @@ file. The Python blocks of a page find all of its files, and ``staff.csv``; its 
 above.
 
 Shell: each line that begins with ``kb4`` or ``python`` is run, in the order of its page, in a
-folder of its own. One that exits with 137 is killed on its way, after some requests. Any other block
-of text is what was printed last; ``...`` stands for anything.
+folder of its own. One that exits with 137 is killed on its way, after some requests. Any other
+block of text is what was printed last; ``...`` stands for anything.
 """
 
 import ast
@@ -435,6 +435,10 @@ async def test_a_script_that_is_stopped_leaves_what_its_page_says(
         assert len([json.loads(line) for line in lines]) == entry["rows"]
 
 
+def nights(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.glob("20*"))
+
+
 async def test_the_script_of_the_nights_reuses_and_rotates(
     shell: tuple[Simulator, dict[str, str]], tmp_path: Path
 ) -> None:
@@ -449,7 +453,7 @@ async def test_the_script_of_the_nights_reuses_and_rotates(
         code, said = await run_line("sh nightly.sh", env, tmp_path)
         assert (code, said) == (0, ""), said
 
-    assert sorted(each.name for each in tmp_path.glob("20*")) == ["2026-01-02", "2026-01-03"]
+    assert nights(tmp_path) == ["2026-01-02", "2026-01-03"]
     for day, before in (("02", True), ("03", True)):
         manifest = json.loads((tmp_path / f"2026-01-{day}" / "manifest.json").read_bytes())
         assert manifest["complete"]
@@ -462,7 +466,7 @@ async def test_the_script_of_the_nights_reuses_and_rotates(
     sim.faults.clear()
     code, said = await run_line("sh nightly.sh", shell[1] | {"TONIGHT": "2026-01-05"}, tmp_path)
     assert (code, said) == (0, "")
-    assert sorted(each.name for each in tmp_path.glob("20*")) == ["2026-01-03", "2026-01-05"]
+    assert nights(tmp_path) == ["2026-01-03", "2026-01-05"]
 
 
 async def test_what_simulate_prints_is_what_the_pages_say(

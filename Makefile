@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 OTHER ?= python3.13
 SCIMMY := tests/peers/scimmy
 
+# Tests and benchmarks start the command some hundred times: compiled modules spare each half a second.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test check lint types layers docs wheel test-other bench bench-quick clean
 
 help:

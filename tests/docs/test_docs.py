@@ -246,7 +246,7 @@ def test_every_event_is_described_with_its_fields() -> None:
 
 
 def test_manifest_fields_are_described() -> None:
-    output = {"file": "", "bytes": 0, "sha256": "", "rows": 0}
+    output: dict[str, int | str] = {"file": "", "bytes": 0, "sha256": "", "rows": 0}
     entry = ResourceReport("users", output=output, reused={})
     report = ExportReport(Path(), {}, {}, {"users": entry}, "")
     page = read("docs/reference/export.md")

@@ -13,16 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
-from kb4_async import (
-    AccountEvent,
-    AccountFinished,
-    AccountsReport,
-    Event,
-    ExportProgress,
-    ExportReport,
-    ExportWaiting,
-    LedgerUnavailable,
-)
+import kb4_async
 from kb4_async.cli.progress import StderrConsole
 from kb4_async.cli.running import happened_to_key
 
@@ -93,27 +84,27 @@ class AccountsView:
         """Stop showing."""
         self.progress.stop()
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: kb4_async.Event) -> None:
         """Take in what happened to an account.
 
         What happens to single requests and listings is not told: of a hundred accounts it would be
         too much to read.
         """
-        if not isinstance(event, AccountEvent):
+        if not isinstance(event, kb4_async.AccountEvent):
             return
         name, what = event.account, event.event
-        if isinstance(what, AccountFinished):
+        if isinstance(what, kb4_async.AccountFinished):
             self.end(name, what)
-        elif isinstance(what, ExportProgress):
+        elif isinstance(what, kb4_async.ExportProgress):
             self.advance(name, what)
-        elif isinstance(what, ExportWaiting):
+        elif isinstance(what, kb4_async.ExportWaiting):
             self.say(f"{name}: the daily quota is spent; going on at {local(what.until)}")
-        elif isinstance(what, LedgerUnavailable):
+        elif isinstance(what, kb4_async.LedgerUnavailable):
             self.say_once(f"The keys' limits: {happened_to_key(what)}")
         elif (words := happened_to_key(what)) is not None:
             self.say(f"{name}: {words}")
 
-    def advance(self, name: str, event: ExportProgress) -> None:
+    def advance(self, name: str, event: kb4_async.ExportProgress) -> None:
         """Move an account's bar."""
         if not self.live:
             return
@@ -129,7 +120,7 @@ class AccountsView:
         self.progress.update(shown.bar, completed=len(shown.ended), rows=rows)
         self.progress.update(self.all, rows=self.rows)
 
-    def end(self, name: str, event: AccountFinished) -> None:
+    def end(self, name: str, event: kb4_async.AccountFinished) -> None:
         """Say how an account ended; its bar makes room for the next."""
         if name in self.shown:
             self.progress.remove_task(self.shown.pop(name).bar)
@@ -163,7 +154,7 @@ def local(time: str) -> str:
     return f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
-def table(report: AccountsReport) -> Table:
+def table(report: kb4_async.AccountsReport) -> Table:
     """The table at the end: a row for each account."""
     made = Table(title=f"Export of {len(report.accounts):,} accounts")
     made.add_column("account")
@@ -172,7 +163,7 @@ def table(report: AccountsReport) -> Table:
     made.add_column("state")
     for name, each in report.accounts.items():
         numbers = ("", "", "")
-        if isinstance(each, ExportReport):
+        if isinstance(each, kb4_async.ExportReport):
             numbers = (f"{each.rows:,}", f"{each.requests:,}", f"{each.seconds:.1f}")
         made.add_row(escape(name), *numbers, STATES[report.state(name)])
     made.add_section()
@@ -180,7 +171,7 @@ def table(report: AccountsReport) -> Table:
     return made
 
 
-def print_accounts(report: AccountsReport, *, quiet: bool = False) -> None:
+def print_accounts(report: kb4_async.AccountsReport, *, quiet: bool = False) -> None:
     """Print how it ended, on stderr: the table, the first reason of each account that is not
     complete, and one line for all. Quiet, no table, and nothing where all is well."""
     console = StderrConsole(None if sys.stderr.isatty() else 110)

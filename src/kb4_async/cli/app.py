@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kb4_async import __version__
+import kb4_async
 from kb4_async.cli import scim
 from kb4_async.cli.exporting import export
 from kb4_async.cli.planning import plan
@@ -36,7 +36,7 @@ app = typer.Typer(
 def show_version(wanted: bool) -> None:
     """Print the version and end."""
     if wanted:
-        print(f"kb4 {__version__}")
+        print(f"kb4 {kb4_async.__version__}")
         raise typer.Exit
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from kb4_async import Diagnosis
+import kb4_async
 from kb4_async.cli.running import print_bytes, to_json
 
 
-def show(found: Diagnosis, *, json: bool) -> None:
+def show(found: kb4_async.Diagnosis, *, json: bool) -> None:
     """Print a diagnosis, for people or as JSON."""
     if json:
         checks = [

@@ -7,14 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kb4_async import (
-    DEFAULT_RESOURCES,
-    ON_REQUEST,
-    ConfigurationError,
-    ExportOptions,
-    ExportReport,
-    export_account,
-)
+import kb4_async
 from kb4_async.cli.many_accounts import export_many
 from kb4_async.cli.progress import ExportView, StderrConsole, print_missing, print_summary
 from kb4_async.cli.running import (
@@ -34,8 +27,8 @@ Resources = Annotated[
     list[str] | None,
     typer.Option(
         "--resource",
-        help=f"Only this; repeatable: {', '.join(DEFAULT_RESOURCES)}; "
-        f"on request: {', '.join(ON_REQUEST)}.",
+        help=f"Only this; repeatable: {', '.join(kb4_async.DEFAULT_RESOURCES)}; "
+        f"on request: {', '.join(kb4_async.ON_REQUEST)}.",
     ),
 ]
 MembersMode = Annotated[
@@ -96,7 +89,7 @@ def export(
 
     Interrupted, by whatever: run the same command again, and it goes on.
     """
-    options: ExportOptions = {
+    options: kb4_async.ExportOptions = {
         "resources": resource,
         "members": members,  # type: ignore[typeddict-item]  # checked by export_account
         "verify": verify,  # type: ignore[typeddict-item]  # checked by export_account
@@ -105,16 +98,16 @@ def export(
         "reuse": reuse,
     }
 
-    async def work() -> ExportReport:
+    async def work() -> kb4_async.ExportReport:
         if at_once is not None:
             msg = "--at-once goes with --accounts."
-            raise ConfigurationError(msg)
-        view = ExportView(resource or DEFAULT_RESOURCES, quiet=quiet)
+            raise kb4_async.ConfigurationError(msg)
+        view = ExportView(resource or kb4_async.DEFAULT_RESOURCES, quiet=quiet)
         held = await read_limits(limits, region, base_url, view.say)
         kb = connect(region, base_url, held, max_concurrency or 32, view)
         with view:
             async with kb:
-                return await export_account(kb, dest, on_event=view, **options)
+                return await kb4_async.export_account(kb, dest, on_event=view, **options)
 
     if accounts is None:
         again = "Run the same command again" + (", without --fresh, to go on." if fresh else ".")
@@ -134,7 +127,7 @@ def export(
     )
 
 
-def finish(report: ExportReport, *, json: bool, quiet: bool = False) -> None:
+def finish(report: kb4_async.ExportReport, *, json: bool, quiet: bool = False) -> None:
     """Show how an export ended, and end with its code."""
     with suppress(OSError):  # nobody reads stderr any more
         if quiet:

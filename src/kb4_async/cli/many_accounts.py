@@ -9,18 +9,7 @@ from urllib.request import getproxies
 
 import typer
 
-from kb4_async import (
-    DEFAULT_RESOURCES,
-    AccountsReport,
-    AlreadyCompleteError,
-    ConfigurationError,
-    ExportOptions,
-    ExportReport,
-    KB4Error,
-    Limits,
-    export_accounts,
-    read_accounts,
-)
+import kb4_async
 from kb4_async.cli.accounts_view import AccountsView, print_accounts
 from kb4_async.cli.running import (
     COMPLETE,
@@ -44,7 +33,7 @@ AT_ONCE, OF_EACH = 8, 8
 def export_many(
     file: str,
     dest: str,
-    options: ExportOptions,
+    options: kb4_async.ExportOptions,
     *,
     refused: Sequence[str],
     at_once: int | None,
@@ -67,20 +56,22 @@ def export_many(
         quiet: Show no progress and no summary.
     """
 
-    async def work() -> AccountsReport:
+    async def work() -> kb4_async.AccountsReport:
         if refused:
             msg = f"{refused[0]} does not go with --accounts: {file} says it of each account."
-            raise ConfigurationError(msg)
+            raise kb4_async.ConfigurationError(msg)
         with warnings.catch_warnings(record=True) as lowered:
             warnings.simplefilter("always")
-            entries = read_accounts(file)
+            entries = kb4_async.read_accounts(file)
             held = limits_of(limits)
         resources = options.get("resources")
-        view = AccountsView(len(entries), len(tuple(resources or DEFAULT_RESOURCES)), quiet=quiet)
+        view = AccountsView(
+            len(entries), len(tuple(resources or kb4_async.DEFAULT_RESOURCES)), quiet=quiet
+        )
         for warning in lowered:
             view.say(str(warning.message))
         with view:
-            return await export_accounts(
+            return await kb4_async.export_accounts(
                 entries,
                 dest,
                 at_once=at_once or AT_ONCE,
@@ -105,7 +96,7 @@ def export_many(
     raise typer.Exit(accounts_code(report))
 
 
-def limits_of(texts: list[str] | None) -> Limits | None:
+def limits_of(texts: list[str] | None) -> kb4_async.Limits | None:
     """The limits of accounts that name none.
 
     Raises:
@@ -117,11 +108,11 @@ def limits_of(texts: list[str] | None) -> Limits | None:
             "With --accounts the licensed users are given as a number, as in 'published:500', best "
             'in the file for each account: limits = ["published:500"].'
         )
-        raise ConfigurationError(msg)
-    return Limits.of(*words) if words else None
+        raise kb4_async.ConfigurationError(msg)
+    return kb4_async.Limits.of(*words) if words else None
 
 
-def accounts_code(report: AccountsReport) -> int:
+def accounts_code(report: kb4_async.AccountsReport) -> int:
     """The documented exit code of many exports that ran to their end: the first that applies.
 
     Each account has the code that it alone would have ended with, and of these the first in the
@@ -147,8 +138,8 @@ def worst_of(codes: set[int]) -> int:
     return INCOMPLETE if codes - {COMPLETE} else COMPLETE
 
 
-def code_of(outcome: ExportReport | KB4Error) -> int:
+def code_of(outcome: kb4_async.ExportReport | kb4_async.KB4Error) -> int:
     """The exit code of one account beside others."""
-    if isinstance(outcome, ExportReport):
+    if isinstance(outcome, kb4_async.ExportReport):
         return report_code(outcome)
-    return COMPLETE if isinstance(outcome, AlreadyCompleteError) else exit_code(outcome)
+    return COMPLETE if isinstance(outcome, kb4_async.AlreadyCompleteError) else exit_code(outcome)

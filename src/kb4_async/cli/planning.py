@@ -8,13 +8,7 @@ import textwrap
 
 import typer
 
-from kb4_async import (
-    ExportPlan,
-    PlanTiming,
-    ResourcePlan,
-    Window,
-    plan_export,
-)
+import kb4_async
 from kb4_async.cli.exporting import MembersMode, Resources, Reuse, VerifyMode
 from kb4_async.cli.running import (
     COMPLETE,
@@ -53,10 +47,10 @@ def plan(
 ) -> None:
     """Say what an export will cost: requests, time and days of quota; reads nothing whole."""
 
-    async def work() -> ExportPlan:
+    async def work() -> kb4_async.ExportPlan:
         held = await read_limits(limits, region, base_url)
         async with connect(region, base_url, held, max_concurrency, note) as kb:
-            found = await plan_export(
+            found = await kb4_async.plan_export(
                 kb,
                 resource,
                 members=members,  # type: ignore[arg-type]  # checked by plan_export
@@ -69,7 +63,7 @@ def plan(
     raise typer.Exit(plan_code(run(work)))
 
 
-def plan_code(plan: ExportPlan) -> int:
+def plan_code(plan: kb4_async.ExportPlan) -> int:
     """The documented exit code."""
     errors = [entry.error for entry in plan.resources.values()]
     if all(error == "PermissionDeniedError" for error in errors):
@@ -83,7 +77,7 @@ def width() -> int:
     return max(columns, NARROWEST)
 
 
-def describe(plan: ExportPlan, width: int) -> str:
+def describe(plan: kb4_async.ExportPlan, width: int) -> str:
     """The plan in words."""
     parts = ["\n".join(table(plan, width)), *(textwrap.fill(text, width) for text in totals(plan))]
     if plan.savings:
@@ -92,7 +86,7 @@ def describe(plan: ExportPlan, width: int) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def table(plan: ExportPlan, width: int) -> list[str]:
+def table(plan: kb4_async.ExportPlan, width: int) -> list[str]:
     """One line a resource; how it is known goes on below where it is long."""
     lines = [row("resource", "rows", "requests", "", "how that is known", width)]
     for entry in plan.resources.values():
@@ -104,7 +98,7 @@ def table(plan: ExportPlan, width: int) -> list[str]:
     return [*lines, row("all", "", f"{plan.requests:,}", sure, "", width)]
 
 
-def certainty(entry: ResourcePlan) -> str:
+def certainty(entry: kb4_async.ResourcePlan) -> str:
     """How sure the number of requests is, in one word."""
     if entry.error is not None:
         return "unknown"
@@ -120,7 +114,7 @@ def row(name: str, rows: str, requests: str, sure: str, basis: str, width: int) 
     return f"\n{'':{len(start)}}".join([start + lines[0], *lines[1:]]).rstrip()
 
 
-def totals(plan: ExportPlan) -> list[str]:
+def totals(plan: kb4_async.ExportPlan) -> list[str]:
     """What all of it takes, in plain words."""
     least = any(certainty(entry) == "at least" for entry in plan.resources.values())
     about = "" if plan.exact else "At least " if least else "About "
@@ -137,7 +131,7 @@ def totals(plan: ExportPlan) -> list[str]:
     ]
 
 
-def time_of(timing: PlanTiming) -> str:
+def time_of(timing: kb4_async.PlanTiming) -> str:
     """A time in words, with the days of quota it takes."""
     text = words(timing.seconds)
     if timing.days is None:
@@ -147,14 +141,14 @@ def time_of(timing: PlanTiming) -> str:
     return f"{text}, and part of one day's quota"
 
 
-def binding(timing: PlanTiming, concurrency: int) -> str:
+def binding(timing: kb4_async.PlanTiming, concurrency: int) -> str:
     """What most of the time is spent on."""
     if timing.binds is None:
         return f"answers take the time, {concurrency} at once"
     return f"{limit_words(timing.binds)} binds"
 
 
-def limit_words(window: Window) -> str:
+def limit_words(window: kb4_async.Window) -> str:
     """A window in words."""
     names = {1.0: "a second", 60.0: "60 s", 86_400.0: "a day"}
     length = names.get(window.seconds, f"{window.seconds:g} s")

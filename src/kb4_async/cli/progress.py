@@ -13,16 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from kb4_async import (
-    Event,
-    ExportProgress,
-    ExportReport,
-    ExportStarted,
-    ExportWaiting,
-    LedgerUnavailable,
-    ListingRepaired,
-    RetryScheduled,
-)
+import kb4_async
 from kb4_async.cli.running import happened_to_key
 
 STATES = {"complete": "[green]complete[/]", "incomplete": "[red]incomplete[/]"}
@@ -79,26 +70,26 @@ class ExportView:
         """Stop showing."""
         self.progress.stop()
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: kb4_async.Event) -> None:
         """Take in an event of the client or the export."""
-        if isinstance(event, ExportProgress):
+        if isinstance(event, kb4_async.ExportProgress):
             self.advance(event)
-        elif isinstance(event, ExportStarted):
+        elif isinstance(event, kb4_async.ExportStarted):
             if event.resumes:
                 self.say(f"{event.destination} holds an unfinished export; it goes on.")
             elif event.replaces:
                 self.say(f"{event.destination} holds an earlier export; it is begun again.")
-        elif isinstance(event, ExportWaiting):
+        elif isinstance(event, kb4_async.ExportWaiting):
             free = datetime.fromisoformat(event.until).astimezone()
             self.say(f"The daily quota is spent; going on at {free:%Y-%m-%d %H:%M:%S}.")
-        elif isinstance(event, RetryScheduled):
+        elif isinstance(event, kb4_async.RetryScheduled):
             self.say(f"{event.path}: trying again in {event.delay:.1f} s ({event.reason})")
-        elif isinstance(event, ListingRepaired):
+        elif isinstance(event, kb4_async.ListingRepaired):
             self.say(f"{event.resource}: records moved meanwhile; reading it again")
         elif (words := happened_to_key(event)) is not None:
-            self.say(words, always=isinstance(event, LedgerUnavailable))
+            self.say(words, always=isinstance(event, kb4_async.LedgerUnavailable))
 
-    def advance(self, event: ExportProgress) -> None:
+    def advance(self, event: kb4_async.ExportProgress) -> None:
         """Move one bar, or print one line when a resource has ended."""
         ended = event.state in STATES
         if not self.live:
@@ -125,7 +116,7 @@ class ExportView:
             self.quiet = True
 
 
-def summary(report: ExportReport) -> Table:
+def summary(report: kb4_async.ExportReport) -> Table:
     """The table at the end of an export."""
     table = Table(title=f"Export of {report.account['name'] or 'the account'}")
     table.add_column("resource")
@@ -144,7 +135,7 @@ def summary(report: ExportReport) -> Table:
     return table
 
 
-def print_summary(report: ExportReport) -> None:
+def print_summary(report: kb4_async.ExportReport) -> None:
     """Print the table and what to do next, on stderr."""
     console = StderrConsole(None if sys.stderr.isatty() else 110)
     console.print(summary(report))
@@ -161,7 +152,7 @@ def print_summary(report: ExportReport) -> None:
         )
 
 
-def print_missing(report: ExportReport, console: Console) -> None:
+def print_missing(report: kb4_async.ExportReport, console: Console) -> None:
     """Print what is missing and why, if anything is."""
     say = console.out
     # One cause often stops several resources: it is said once.

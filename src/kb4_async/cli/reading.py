@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kb4_async import ConfigurationError, Limits, ReportingClient, diagnose
+import kb4_async
 from kb4_async.cli.doctoring import show
 from kb4_async.cli.running import (
     COMPLETE,
@@ -60,7 +60,7 @@ def list_records(
             if resource == "account":
                 if filters or status or group or test or user or max_items is not None:
                     msg = "account is one record: it takes no filter, parent or --max-items."
-                    raise ConfigurationError(msg)
+                    raise kb4_async.ConfigurationError(msg)
                 print_bytes((await kb.account.page()).json_lines())
                 return
             given = read_filters([*(filters or ()), *([f"status={status}"] if status else ())])
@@ -105,12 +105,12 @@ def read_filters(texts: list[str]) -> dict[str, Any]:
         name, found, value = text.partition("=")
         if not found or not name:
             msg = f"A filter is written NAME=VALUE, not {text!r}."
-            raise ConfigurationError(msg)
+            raise kb4_async.ConfigurationError(msg)
         given[name] = {"true": True, "false": False}.get(value.lower(), value)
     return given
 
 
-def methods(kb: ReportingClient) -> dict[str, tuple[Any, str | None]]:
+def methods(kb: kb4_async.ReportingClient) -> dict[str, tuple[Any, str | None]]:
     """What lists each resource, and the option that names its parents."""
     phishing, training = kb.phishing, kb.training
     return {
@@ -134,7 +134,7 @@ def pick(known: dict[str, Any], resource: str) -> Any:  # noqa: ANN401  # of sev
     """What is known of a resource, or an error that names those there are."""
     if resource not in known:
         msg = f"{resource!r} is not a resource here: choose from account, {', '.join(known)}."
-        raise ConfigurationError(msg)
+        raise kb4_async.ConfigurationError(msg)
     return known[resource]
 
 
@@ -145,7 +145,7 @@ def filters_of(method: Any) -> list[str]:  # noqa: ANN401  # a bound method of s
 
 
 def open_listing(
-    kb: ReportingClient,
+    kb: kb4_async.ReportingClient,
     resource: str,
     filters: dict[str, Any],
     parents: dict[str, list[str] | None],
@@ -158,21 +158,21 @@ def open_listing(
         if given and option != parent:
             goes = ", ".join(name for name, (_, own) in methods(kb).items() if own == option)
             msg = f"--{option} goes with {goes}, not with {resource}."
-            raise ConfigurationError(msg)
+            raise kb4_async.ConfigurationError(msg)
     allowed = filters_of(method)
     for name in filters:
         if name not in allowed:
             msg = f"{resource} has no filter {name!r}; it has: {', '.join(allowed) or 'none'}."
-            raise ConfigurationError(msg)
+            raise kb4_async.ConfigurationError(msg)
     if parent is None:
         return method(per_page=per_page, max_items=max_items, **filters)
     if max_items is not None:
         msg = f"{resource} is of many listings side by side and takes no --max-items: use head."
-        raise ConfigurationError(msg)
+        raise kb4_async.ConfigurationError(msg)
     return method(parents[parent] or None, per_page=per_page, **filters)
 
 
-def getters(kb: ReportingClient) -> dict[str, Any]:
+def getters(kb: kb4_async.ReportingClient) -> dict[str, Any]:
     """What gets one record of each resource."""
     return {
         "users": kb.users.get,
@@ -199,22 +199,22 @@ def get(
     """Print one record as a line of JSON."""
 
     async def work() -> None:
-        async with connect(region, base_url, Limits(), 1, note) as kb:
+        async with connect(region, base_url, kb4_async.Limits(), 1, note) as kb:
             if resource == "account":
                 if record_id is not None:
                     msg = "account is one record: it takes no id."
-                    raise ConfigurationError(msg)
+                    raise kb4_async.ConfigurationError(msg)
                 print_bytes(to_json(await kb.account.get()))
                 return
             method = pick(getters(kb), resource)
             if record_id is None:
                 msg = f"Which one? Give the id: kb4 get {resource} ID."
-                raise ConfigurationError(msg)
+                raise kb4_async.ConfigurationError(msg)
             given = read_filters(filters or [])
             allowed = [n for n in inspect.signature(method).parameters if n in given]
             if len(allowed) < len(given):
                 msg = f"One of {resource} takes none of these filters: {', '.join(given)}."
-                raise ConfigurationError(msg)
+                raise kb4_async.ConfigurationError(msg)
             print_bytes(to_json(await method(record_id, **given)))
 
     run(work)
@@ -224,8 +224,8 @@ def doctor(region: Region = None, base_url: BaseUrl = None, json: Json = False) 
     """Look at key, region, access, limits, use, ledger and clock; two requests."""
 
     async def work() -> int:
-        async with connect(region, base_url, Limits(), 1, note) as kb:
-            found = await diagnose(kb)
+        async with connect(region, base_url, kb4_async.Limits(), 1, note) as kb:
+            found = await kb4_async.diagnose(kb)
         show(found, json=json)
         return COMPLETE if found.error is None else exit_code(found.error)
 

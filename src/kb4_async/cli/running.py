@@ -16,24 +16,7 @@ from urllib.request import getproxies
 
 import typer
 
-from kb4_async import (
-    APIError,
-    AuthenticationError,
-    ChangeGuardError,
-    CheckpointMismatchError,
-    ConfigurationError,
-    Event,
-    ExportReport,
-    KB4Error,
-    KeyPaused,
-    LedgerUnavailable,
-    LimitChanged,
-    Limits,
-    PermissionDeniedError,
-    QuotaExhaustedError,
-    ReportingClient,
-    SinkError,
-)
+import kb4_async
 
 T = TypeVar("T")
 
@@ -67,19 +50,19 @@ Concurrency = Annotated[int, typer.Option(help="Requests in flight.", min=1)]
 def connect(
     region: str | None,
     base_url: str | None,
-    limits: Limits,
+    limits: kb4_async.Limits,
     max_concurrency: int,
-    on_event: Callable[[Event], None] | None = None,
+    on_event: Callable[[kb4_async.Event], None] | None = None,
     api_key: str | None = None,
     *,
     ledger: bool = True,
-) -> ReportingClient:
+) -> kb4_async.ReportingClient:
     """Make the client; the key comes from the environment, never from an argument."""
     if region is None and base_url is None:
         # What is said on the command line replaces both, and an address says more than a region.
         base_url = os.environ.get("KB4_BASE_URL") or None
         region = None if base_url else os.environ.get("KB4_REGION") or None
-    return ReportingClient(
+    return kb4_async.ReportingClient(
         api_key,
         region=region,
         base_url=base_url,
@@ -103,7 +86,7 @@ async def read_limits(
     region: str | None,
     base_url: str | None,
     say: Callable[[str], None] = write_line,
-) -> Limits:
+) -> kb4_async.Limits:
     """The limits of ``--limits``.
 
     One request for ``published`` without a number: the account says how many users are licensed.
@@ -120,10 +103,10 @@ async def read_limits(
     words = words_of(texts)
     with warnings.catch_warnings(record=True) as lowered:
         warnings.simplefilter("always")
-        chosen = Limits.of(*(word for word in words if word != PUBLISHED))
+        chosen = kb4_async.Limits.of(*(word for word in words if word != PUBLISHED))
         if PUBLISHED in words:
             published = await read_published(region, base_url, say)
-            chosen = Limits((*chosen.windows, *published.windows))
+            chosen = kb4_async.Limits((*chosen.windows, *published.windows))
     for warning in lowered:
         say(str(warning.message))
     return chosen
@@ -136,14 +119,14 @@ def words_of(texts: list[str] | None) -> list[str]:
 
 async def read_published(
     region: str | None, base_url: str | None, say: Callable[[str], None]
-) -> Limits:
+) -> kb4_async.Limits:
     """What KnowBe4 publishes, for as many licensed users as the account has seats."""
     # Without the day's quota, which is what is asked for.
-    few = Limits(Limits.published(licensed_users=0).windows[:2])
+    few = kb4_async.Limits(kb4_async.Limits.published(licensed_users=0).windows[:2])
     async with connect(region, base_url, few, 1, note) as kb:
         seats = (await kb.account.get()).get("number_of_seats")
     known = isinstance(seats, int) and seats >= 0
-    limits = Limits.published(licensed_users=seats if known and seats else 0)
+    limits = kb4_async.Limits.published(licensed_users=seats if known and seats else 0)
     whence = "the account's number_of_seats" if known else "the account does not say"
     say(
         f"Holding what KnowBe4 publishes: {', '.join(map(str, limits.windows))}, assuming "
@@ -153,24 +136,24 @@ async def read_published(
     return limits
 
 
-def note(event: Event) -> None:
+def note(event: kb4_async.Event) -> None:
     """Tell a person what no command must keep to itself."""
     words = happened_to_key(event)
     if words is not None:
         write_line(f"kb4: {words}")
 
 
-def happened_to_key(event: Event) -> str | None:
+def happened_to_key(event: kb4_async.Event) -> str | None:
     """What happened to the key, in words; None for other events."""
-    if isinstance(event, KeyPaused):
+    if isinstance(event, kb4_async.KeyPaused):
         until = datetime.now().astimezone() + timedelta(seconds=event.seconds)
         return (
             f"429: the server asks to slow down; silent for {event.seconds:.0f} s, until "
             f"{until:%H:%M:%S}"
         )
-    if isinstance(event, LimitChanged):
+    if isinstance(event, kb4_async.LimitChanged):
         return f"now {event}"
-    if isinstance(event, LedgerUnavailable):
+    if isinstance(event, kb4_async.LedgerUnavailable):
         return f"cannot use the ledger {event.reason}"
     return None
 
@@ -211,7 +194,7 @@ def run(
         fail(INTERRUPTED[number], interrupted)
     except BrokenPipeError:
         leave_quietly()
-    except KB4Error as error:
+    except kb4_async.KB4Error as error:
         fail(exit_code(error), str(error))
     except Exception as error:  # the last stop: said in one sentence
         traceback.print_exc()
@@ -222,20 +205,20 @@ def run(
         )
 
 
-def exit_code(error: KB4Error) -> int:
+def exit_code(error: kb4_async.KB4Error) -> int:
     """The documented exit code of an error."""
-    if isinstance(error, ConfigurationError | CheckpointMismatchError):
+    if isinstance(error, kb4_async.ConfigurationError | kb4_async.CheckpointMismatchError):
         return USAGE
-    if isinstance(error, AuthenticationError | PermissionDeniedError):
+    if isinstance(error, kb4_async.AuthenticationError | kb4_async.PermissionDeniedError):
         return CREDENTIALS
-    if isinstance(error, APIError) and error.wrong_address:
+    if isinstance(error, kb4_async.APIError) and error.wrong_address:
         return CREDENTIALS
-    if isinstance(error, ChangeGuardError):
+    if isinstance(error, kb4_async.ChangeGuardError):
         return GUARD
-    return QUOTA if isinstance(error, QuotaExhaustedError) else INCOMPLETE
+    return QUOTA if isinstance(error, kb4_async.QuotaExhaustedError) else INCOMPLETE
 
 
-def report_code(report: ExportReport) -> int:
+def report_code(report: kb4_async.ExportReport) -> int:
     """The documented exit code of an export that ran to its end."""
     if report.complete:
         return COMPLETE
@@ -278,7 +261,7 @@ def print_bytes(data: bytes) -> None:
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         msg = f"The output cannot be written ({error.strerror}): mend it, then run again."
-        raise SinkError(msg) from error
+        raise kb4_async.SinkError(msg) from error
 
 
 def print_text(text: str) -> None:

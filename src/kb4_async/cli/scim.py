@@ -11,23 +11,7 @@ from urllib.request import getproxies
 
 import typer
 
-from kb4_async import (
-    UNSET,
-    Change,
-    ChangeGuard,
-    ConfigurationError,
-    DesiredGroup,
-    Limits,
-    PlannedChange,
-    ScimClient,
-    ScimGroup,
-    ScimIterator,
-    ScimOutcome,
-    ScimPlan,
-    ScimUser,
-    ScimWriter,
-    diagnose_scim,
-)
+import kb4_async
 from kb4_async.cli.doctoring import show
 from kb4_async.cli.running import (
     COMPLETE,
@@ -77,12 +61,12 @@ def connect_scim(
     max_concurrency: int = 4,
     mode: str = "put",
     removal: str = "filter",
-) -> ScimClient:
+) -> kb4_async.ScimClient:
     """Make the client; the token comes from the environment, never from an argument."""
     words = [word for text in limits or () for word in text.replace(",", " ").split()]
-    return ScimClient(
+    return kb4_async.ScimClient(
         tenant_url=tenant_url,
-        limits=Limits.of(*words) if words else None,
+        limits=kb4_async.Limits.of(*words) if words else None,
         max_concurrency=max_concurrency,
         update_mode=mode,  # type: ignore[arg-type]  # checked by the client
         member_removal=removal,  # type: ignore[arg-type]
@@ -103,7 +87,7 @@ def kind_of(resource: str) -> Literal["users", "groups"]:
     if resource == "groups":
         return "groups"
     msg = f"SCIM has users and groups, not {resource!r}."
-    raise ConfigurationError(msg)
+    raise kb4_async.ConfigurationError(msg)
 
 
 def list_resources(
@@ -117,7 +101,7 @@ def list_resources(
     async def work() -> int:
         kind = kind_of(resource)
         async with connect_scim(tenant_url, limits) as scim:
-            found: ScimIterator[Any]
+            found: kb4_async.ScimIterator[Any]
             found = aiter(scim.users.list()) if kind == "users" else aiter(scim.groups.list())
             count = 0
             async for each in found:
@@ -142,7 +126,7 @@ def get(
     async def work() -> None:
         kind = kind_of(resource)
         async with connect_scim(tenant_url) as scim:
-            found: ScimUser | ScimGroup
+            found: kb4_async.ScimUser | kb4_async.ScimGroup
             if kind == "users":
                 found = await scim.users.get(who)
             else:
@@ -175,18 +159,22 @@ def ensure(
 ) -> None:
     """Make sure of one user or group: create it, or change what differs. Can be run again."""
 
-    async def work() -> ScimOutcome:
+    async def work() -> kb4_async.ScimOutcome:
         kind = kind_of(resource)
         if kind == "groups" and (sets or clear or reactivate):
             msg = "A group has no fields to set: give --member, or nothing."
-            raise ConfigurationError(msg)
+            raise kb4_async.ConfigurationError(msg)
         if kind == "users" and member:
             msg = "--member goes with groups, not with users."
-            raise ConfigurationError(msg)
+            raise kb4_async.ConfigurationError(msg)
         fields = read_fields(sets or (), clear or ())
         async with connect_scim(tenant_url, mode=update_mode, removal=member_removal) as scim:
             if kind == "groups":
-                group = DesiredGroup(name, tuple(member)) if member else DesiredGroup(name)
+                group = (
+                    kb4_async.DesiredGroup(name, tuple(member))
+                    if member
+                    else kb4_async.DesiredGroup(name)
+                )
                 return await scim.groups.ensure(group)
             if "user_name" in fields:  # another name: the user must be there
                 return await scim.users.update(name, **fields)
@@ -206,19 +194,19 @@ def read_fields(sets: Sequence[str], clear: Sequence[str]) -> dict[str, Any]:
         name, equals, value = text.partition("=")
         if not equals:
             msg = f"--set takes FIELD=VALUE, as title=CISO, not {text!r}."
-            raise ConfigurationError(msg)
-        field = ScimUser.field_of(name)
+            raise kb4_async.ConfigurationError(msg)
+        field = kb4_async.ScimUser.field_of(name)
         fields[field] = value
         if field == "active":
             flags = {"true": True, "false": False}
             if value.lower() not in flags:
                 msg = f"active is true or false, not {value!r}."
-                raise ConfigurationError(msg)
+                raise kb4_async.ConfigurationError(msg)
             fields[field] = flags[value.lower()]
-    return fields | {ScimUser.field_of(name): None for name in clear}
+    return fields | {kb4_async.ScimUser.field_of(name): None for name in clear}
 
 
-def print_outcome(outcome: ScimOutcome, *, json: bool) -> int:
+def print_outcome(outcome: kb4_async.ScimOutcome, *, json: bool) -> int:
     """Print what became of it; return the exit code."""
     if json:
         print_bytes(to_json(outcome.to_json()))
@@ -227,7 +215,7 @@ def print_outcome(outcome: ScimOutcome, *, json: bool) -> int:
     return COMPLETE if outcome.ok else INCOMPLETE
 
 
-def line_of(outcome: ScimOutcome) -> str:
+def line_of(outcome: kb4_async.ScimOutcome) -> str:
     """An outcome as a line for people."""
     parts = [str(change) for change in outcome.changes]
     if outcome.added or outcome.removed:
@@ -261,28 +249,32 @@ def deactivate(
                 write_line(f"  - {step.name} ({step.id})")
             confirm(f"Archive these {len(plan.steps):,} users?", yes=yes)
             # Of the caps only the number asked about is left.
-            guard = ChangeGuard(max_deactivations=len(who), max_deactivation_percent=None)
+            guard = kb4_async.ChangeGuard(max_deactivations=len(who), max_deactivation_percent=None)
             worst = COMPLETE
-            async for outcome in ScimWriter(scim, guard=guard).apply(plan):
+            async for outcome in kb4_async.ScimWriter(scim, guard=guard).apply(plan):
                 worst = max(worst, print_outcome(outcome, json=json))
             return worst
 
     raise typer.Exit(run(work, interrupted=INTERRUPTED))
 
 
-def leaving(users: Mapping[str, ScimUser], tenant_url: str) -> ScimPlan:
+def leaving(users: Mapping[str, kb4_async.ScimUser], tenant_url: str) -> kb4_async.ScimPlan:
     """The plan that archives some users, by id. Whoever is archived already is found so again."""
     steps = tuple(
-        PlannedChange(
+        kb4_async.PlannedChange(
             "deactivate_user",
             user.user_name,
             identity,
-            (Change("active", None if user.active is UNSET else user.active, after=False),),
+            (
+                kb4_async.Change(
+                    "active", None if user.active is kb4_async.UNSET else user.active, after=False
+                ),
+            ),
         )
         for identity, user in users.items()
     )
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    return ScimPlan(tenant_url, created, steps=steps)
+    return kb4_async.ScimPlan(tenant_url, created, steps=steps)
 
 
 INTERRUPTED = "Interrupted. What was written stays written; run the same command again to go on."
@@ -298,12 +290,12 @@ def confirm(question: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         msg = "Nobody is there to be asked: look at what is said above, then add --yes."
-        raise ConfigurationError(msg)
+        raise kb4_async.ConfigurationError(msg)
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
     if os.read(sys.stdin.fileno(), 100).strip().lower() not in {b"y", b"yes"}:
         msg = "Nothing was written."
-        raise ConfigurationError(msg)
+        raise kb4_async.ConfigurationError(msg)
 
 
 def doctor(tenant_url: TenantUrl = None, json: Json = False) -> None:
@@ -311,7 +303,7 @@ def doctor(tenant_url: TenantUrl = None, json: Json = False) -> None:
 
     async def work() -> int:
         async with connect_scim(tenant_url) as scim:
-            found = await diagnose_scim(scim)
+            found = await kb4_async.diagnose_scim(scim)
         show(found, json=json)
         return COMPLETE if found.error is None else exit_code(found.error)
 

@@ -11,19 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kb4_async import (
-    ChangeGuard,
-    ConfigurationError,
-    Limits,
-    ReportingClient,
-    ScimOutcome,
-    ScimPlan,
-    ScimWriter,
-    load_plan,
-    read_groups,
-    read_users,
-    save_plan,
-)
+import kb4_async
 from kb4_async.cli.running import (
     COMPLETE,
     GUARD,
@@ -85,10 +73,10 @@ def make_guard(
     hours: float,
     *,
     lookalikes: bool,
-) -> ChangeGuard:
+) -> kb4_async.ChangeGuard:
     """The guard of the command's options."""
     gone, gone_percent, new, new_percent, blank, blank_percent, out, out_percent = caps
-    return ChangeGuard(
+    return kb4_async.ChangeGuard(
         max_deactivations=gone,
         max_deactivation_percent=gone_percent,
         max_creations=new,
@@ -167,20 +155,20 @@ def plan(
         lookalikes=allow_lookalikes,
     )
 
-    async def work() -> tuple[ScimPlan, tuple[str, ...]]:
+    async def work() -> tuple[kb4_async.ScimPlan, tuple[str, ...]]:
         if users is None and groups is None:
             msg = "Nothing is wanted: name a file of users, --groups, or both."
-            raise ConfigurationError(msg)
+            raise kb4_async.ConfigurationError(msg)
         if out is not None:
             check_place(out)
         options: dict[str, Any] = {"encoding": encoding, "delimiter": delimiter}
         people = None
         if users is not None:
             columns = read_columns(column)
-            people = read_users(users, columns=columns, empty=empty, **options)  # type: ignore[arg-type]
-        teams = None if groups is None else read_groups(groups, **options)
+            people = kb4_async.read_users(users, columns=columns, empty=empty, **options)  # type: ignore[arg-type]
+        teams = None if groups is None else kb4_async.read_groups(groups, **options)
         async with connect_scim(tenant_url, limits, max_concurrency) as scim:
-            writer = ScimWriter(scim, guard=guard)
+            writer = kb4_async.ScimWriter(scim, guard=guard)
             found = await writer.plan(
                 people,
                 teams,
@@ -220,15 +208,15 @@ def check_place(out: str) -> None:
             pass
     except OSError as error:
         msg = f"The plan cannot be written to {out!r} ({error.strerror}): choose another place."
-        raise ConfigurationError(msg) from error
+        raise kb4_async.ConfigurationError(msg) from error
 
 
-async def keep(found: ScimPlan, out: str) -> None:
+async def keep(found: kb4_async.ScimPlan, out: str) -> None:
     """Write the plan's file."""
-    save_plan(found, out)
+    kb4_async.save_plan(found, out)
 
 
-def plan_code(found: ScimPlan, reasons: tuple[str, ...]) -> int:
+def plan_code(found: kb4_async.ScimPlan, reasons: tuple[str, ...]) -> int:
     """The documented exit code."""
     if reasons:
         return GUARD
@@ -248,7 +236,7 @@ def read_columns(texts: list[str] | None) -> dict[str, str | None]:
         header, equals, field = text.rpartition("=")
         if not equals or not header:
             msg = f"--column takes HEADER=FIELD, as 'Mail=userName', not {text!r}."
-            raise ConfigurationError(msg)
+            raise kb4_async.ConfigurationError(msg)
         columns[header] = field or None
     return columns
 
@@ -293,12 +281,12 @@ def apply(
 
     async def work() -> int:
         guard = make_guard(protect, caps, max_age, lookalikes=allow_lookalikes)
-        wanted = load_plan(plan)
+        wanted = kb4_async.load_plan(plan)
         made: Counter[str] = Counter()
         async with connect_scim(
             tenant_url, limits, max_concurrency, update_mode, member_removal
         ) as scim:
-            writer = ScimWriter(scim, guard=guard)
+            writer = kb4_async.ScimWriter(scim, guard=guard)
             outcomes = writer.apply(wanted)  # or the guard refuses, and there is nothing to sum up
             try:
                 async for outcome in outcomes:
@@ -308,7 +296,7 @@ def apply(
                 summarize(made, wanted)
             code = COMPLETE if made.keys().isdisjoint(TROUBLE) else INCOMPLETE
             if verify:
-                async with connect(region, base_url, Limits(), 32, note) as kb:
+                async with connect(region, base_url, kb4_async.Limits(), 32, note) as kb:
                     code = max(code, await look_after(writer, wanted, kb))
         return code
 
@@ -318,13 +306,13 @@ def apply(
 TROUBLE = frozenset({"failed", "unknown", "conflict"})
 
 
-def tell(outcome: ScimOutcome, *, json: bool) -> None:
+def tell(outcome: kb4_async.ScimOutcome, *, json: bool) -> None:
     """Print an outcome; for people only those where something happened."""
     if json or outcome.result != "unchanged":
         print_outcome(outcome, json=json)
 
 
-def summarize(made: Counter[str], plan: ScimPlan) -> None:
+def summarize(made: Counter[str], plan: kb4_async.ScimPlan) -> None:
     """Say on stderr what all of it came to."""
     done = sum(made.values())
     said = ", ".join(f"{count:,} {result}" for result, count in sorted(made.items())) or "nothing"
@@ -336,7 +324,9 @@ def summarize(made: Counter[str], plan: ScimPlan) -> None:
         )
 
 
-async def look_after(writer: ScimWriter, plan: ScimPlan, kb: ReportingClient) -> int:
+async def look_after(
+    writer: kb4_async.ScimWriter, plan: kb4_async.ScimPlan, kb: kb4_async.ReportingClient
+) -> int:
     """Say what the Reporting API shows; return the exit code."""
     found = await writer.verify(plan, kb.users.list())
     write_line(f"kb4: the Reporting API shows {found.confirmed:,} of these users as written")

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from kb4_async import DEFAULT_RESOURCES, ConfigurationError, ExportReport, Limits, export_account
+import kb4_async
 from kb4_async.cli.exporting import finish
 from kb4_async.cli.progress import ExportView
 from kb4_async.cli.running import Json, connect, run
@@ -62,7 +62,7 @@ def simulate(
             await simulator.start()
         except OSError as error:
             msg = f"Port {port} cannot be used ({error.strerror}): choose another with --port."
-            raise ConfigurationError(msg) from error
+            raise kb4_async.ConfigurationError(msg) from error
         try:
             print("A simulated account is served until Ctrl-C. In another terminal:")
             print(f"  export KB4_BASE_URL={simulator.base_url} KB4_API_KEY={key}")
@@ -88,7 +88,7 @@ def check(option: str, value: str, choices: tuple[str, ...]) -> None:
     """
     if value not in choices:
         msg = f"{option} is one of {', '.join(choices)}, not {value!r}."
-        raise ConfigurationError(msg)
+        raise kb4_async.ConfigurationError(msg)
 
 
 def demo(
@@ -100,11 +100,11 @@ def demo(
 ) -> None:
     """Export a simulated account: no KnowBe4 account needed, nothing leaves this machine."""
 
-    async def work() -> ExportReport:
+    async def work() -> kb4_async.ExportReport:
         from kb4_async.testing import Simulator, generate_account  # noqa: PLC0415
 
         folder = dest or Path(tempfile.mkdtemp(prefix="kb4-demo-"))
-        view = ExportView(DEFAULT_RESOURCES)
+        view = ExportView(kb4_async.DEFAULT_RESOURCES)
         account = generate_account(users=users, groups=60)
         view.say(f"Simulating an account of {users:,} users on this machine and exporting it.")
         view.say(
@@ -114,7 +114,7 @@ def demo(
             kb = connect(
                 None,
                 simulator.base_url,
-                Limits(),
+                kb4_async.Limits(),
                 32,
                 view,
                 api_key=simulator.api_key,
@@ -122,7 +122,7 @@ def demo(
             )
             with view:
                 async with kb:
-                    report = await export_account(kb, folder, on_event=view)
+                    report = await kb4_async.export_account(kb, folder, on_event=view)
             busiest = simulator.log.worst_window(60.0)
         view.say(
             f"The simulator counted {busiest} requests in its busiest minute; 1,000 are allowed."

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kb4_async import ExportStatus, ResourceStatus, export_status
+import kb4_async
 from kb4_async.cli.running import COMPLETE, INCOMPLETE, Json, print_bytes, print_text, run, to_json
 
 
@@ -16,8 +16,8 @@ def status(
 ) -> None:
     """Say where an export stands and what can be done next; makes no request."""
 
-    async def work() -> ExportStatus:
-        found = await export_status(dest)
+    async def work() -> kb4_async.ExportStatus:
+        found = await kb4_async.export_status(dest)
         if json:
             print_bytes(to_json(found.to_json()))
         else:
@@ -27,7 +27,7 @@ def status(
     raise typer.Exit(COMPLETE if run(work).complete else INCOMPLETE)
 
 
-def describe(found: ExportStatus) -> str:
+def describe(found: kb4_async.ExportStatus) -> str:
     """Where it stands, in words."""
     lines = [
         f"Export of {found.account.get('name') or 'an account'} ({found.account.get('origin')}), "
@@ -42,7 +42,7 @@ def describe(found: ExportStatus) -> str:
     return "\n".join([*lines, "", advice(found), ""])
 
 
-def row(entry: ResourceStatus) -> str:
+def row(entry: kb4_async.ResourceStatus) -> str:
     """One resource's line."""
     counts = (("ended", entry.ended), ("open", entry.open), ("to read again", entry.again))
     listings = ", ".join(f"{count:,} {what}" for what, count in counts if count)
@@ -50,7 +50,7 @@ def row(entry: ResourceStatus) -> str:
     return f"{entry.name:<22} {entry.rows:>11,} {entry.requests:>9,}  {listings:<28} {state}"
 
 
-def advice(found: ExportStatus) -> str:
+def advice(found: kb4_async.ExportStatus) -> str:
     """What can be done next."""
     rows = f"{number(found.rows, 'record')} in {found.destination}"
     if found.complete:

@@ -5,6 +5,7 @@ import inspect
 import operator
 import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, get_args
 
 import pytest
@@ -19,6 +20,7 @@ from kb4_async import (
     read_groups,
     read_users,
 )
+from kb4_async.protocol.scim.groups import MemberRemoval
 from kb4_async.protocol.scim.outcome import Result
 from kb4_async.protocol.scim.schema import ENTERPRISE, KMSAT, USER_ATTRIBUTES
 from kb4_async.protocol.scim.verifying import SHOWN_AS
@@ -51,7 +53,7 @@ def test_every_method_of_a_noun_is_in_the_table() -> None:
     scim = client()
     internal = {
         *("call", "read", "set_active"),
-        *("change_members", "bring", "post", "ensure_one", "resolve", "find_or_create"),
+        *("change_members", "bring", "post", "ensure_one", "resolve", "find_or_create", "locate"),
     }
     rows = table(read(PAGE), "Noun")
 
@@ -141,6 +143,9 @@ async def test_calls_cost_what_the_page_says() -> None:
             await work()
             return str(len(sim.log))
 
+        async def more(than: str, work: Callable[[], Awaitable[object]]) -> str:
+            return f"{int(await cost(work)) - int(told[than])} more"
+
         users = scim.users
         found = {
             "`scim.users.find(name)` of somebody who is there": await cost(lambda: users.find(ann)),
@@ -162,6 +167,9 @@ async def test_calls_cost_what_the_page_says() -> None:
             "any later `scim.users.update(id, ...)`": await cost(
                 lambda: users.update(ids[0], title="Two")
             ),
+            "the same by `userName`": await more(
+                "any later `scim.users.update(id, ...)`", lambda: users.update(ann, title="Three")
+            ),
             "`scim.users.deactivate(id)`": await cost(
                 lambda: users.deactivate(next(e for e in people if e.active is True))
             ),
@@ -178,6 +186,24 @@ async def test_calls_cost_what_the_page_says() -> None:
                 lambda: scim.groups.remove_members(group, many[:60])
             ),
         }
+        async with sim_client(sim) as fresh:
+            users = fresh.users
+            found["the first `scim.users.ensure(user)` that changes a field"] = await cost(
+                lambda: users.ensure(ScimUser(ann, title="Four"))
+            )
+            found["any later `scim.users.ensure(user)` that changes a field"] = await cost(
+                lambda: users.ensure(ScimUser(ann, title="Five"))
+            )
+            found["`scim.users.ensure(user)` that only archives"] = await cost(
+                lambda: users.ensure(ScimUser(ann, active=False))
+            )
+        async with sim_client(sim, member_removal="value") as by_value:
+            first, later = [
+                int(await cost(partial(by_value.groups.remove_members, group, some)))
+                for some in (many[60:90], many[90:120])
+            ]
+            name = 'the first removal of a client with `member_removal="value"`'
+            found[name] = f"{first - later} more"
 
     assert found == {name: requests for name, requests in told.items() if name in found}
     assert set(told) - set(found) == {"`scim.users.list()`"}  # the next test
@@ -194,5 +220,10 @@ async def test_a_list_costs_what_the_page_says(users: int, requests: int) -> Non
         assert len(sim.log) == requests
 
 
-def sim_client(sim: Simulator) -> ScimClient:
-    return ScimClient(sim.scim_token, tenant_url=sim.tenant_url, limits=Limits.of("1000/60s"))
+def sim_client(sim: Simulator, member_removal: MemberRemoval = "filter") -> ScimClient:
+    return ScimClient(
+        sim.scim_token,
+        tenant_url=sim.tenant_url,
+        limits=Limits.of("1000/60s"),
+        member_removal=member_removal,
+    )

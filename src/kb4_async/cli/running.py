@@ -188,6 +188,8 @@ def run(
         return await work()
 
     try:
+        for name in kb4_async.__all__:
+            getattr(kb4_async, name)  # imports it: within the loop that would hold everything up
         return asyncio.run(main())
     except (asyncio.CancelledError, KeyboardInterrupt):
         number = caught[0] if caught else signal.SIGINT

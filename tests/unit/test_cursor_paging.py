@@ -1,7 +1,6 @@
 """Listings read by cursor, where nothing moves: every record once, few requests, a named end."""
 
 import random
-from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
@@ -177,9 +176,9 @@ def test_only_the_page_that_is_waited_for_moves_the_listing_on() -> None:
     (first,) = machine.asks(16)
     assert machine.saw(first, [1], Cursor("a"))
     (second,) = machine.asks(16)
-    assert machine.saw(replace(first, cursor=Cursor("x")), [1], Cursor("b"))
+    assert machine.saw(first._replace(cursor=Cursor("x")), [1], Cursor("b"))
     assert machine.asks(16) == [second]
-    assert machine.saw(replace(second, turn=7), [2], None) is False
+    assert machine.saw(second._replace(turn=7), [2], None) is False
 
 
 @pytest.mark.parametrize("wanted", [1, 4, 5, 6, 10, 12, 23, 100])

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from kb4_async.protocol.codec import Key
 from kb4_async.protocol.cursors import Cursor, cursor_query
@@ -16,9 +15,8 @@ Purpose = Literal["page", "probe", "anchor", "look", "count", "proof"]
 Edges = tuple[Key, Key, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One page to ask.
+class Ask(NamedTuple):
+    """One page to ask. A tuple, for a dozen are made and looked up at each page that comes.
 
     Attributes:
         number: Page number, from 1.
@@ -79,5 +77,5 @@ def in_place(before: Edges | None, keys: Sequence[Key], size: int) -> bool:
 
 
 def overlap(previous: frozenset[Key], keys: Sequence[Key]) -> frozenset[Key]:
-    """The records that a page shares with the page before it."""
-    return previous.intersection(key for key in keys if key is not None)
+    """The records that a page shares with the page before it; one without a key is no other."""
+    return previous.intersection(keys) - {None}

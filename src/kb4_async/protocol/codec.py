@@ -8,8 +8,10 @@ difference (measured: 0.86 ms a page of 500 users for orjson, 0.95 for msgspec, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import msgspec
@@ -31,6 +33,7 @@ UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 decode_items = msgspec.json.Decoder(list[dict[str, Any]])
 decode_raw = msgspec.json.Decoder(list[msgspec.Raw])
 
+EMPTY = re.compile(rb"\[\s*\]")
 
 #: An envelope says that there is no next cursor.
 STATED = object()
@@ -84,6 +87,11 @@ def read_frame(body: bytes, keys: Sequence[str] = ()) -> tuple[bytes, object]:
     raise unreadable("it is neither a JSON array nor an object", body)
 
 
+def is_empty(array: bytes) -> bool:
+    """Whether an array holds nothing, seen at its first bytes."""
+    return EMPTY.fullmatch(array) is not None
+
+
 def read_array(body: bytes, keys: Sequence[str] = ()) -> bytes:
     """Return the JSON array of records inside an answer's body: see ``read_frame``."""
     return read_frame(body, keys)[0]
@@ -114,6 +122,19 @@ def items_of(array: bytes) -> list[dict[str, Any]]:
         raise unreadable(str(error), array) from error
 
 
+def check_text(array: bytes) -> None:
+    """Look at the encoding of text that is not decoded: msgspec skips it without looking.
+
+    Raises:
+        DecodeError: It is not UTF-8.
+    """
+    try:
+        if not array.isascii():
+            array.decode()
+    except UNREADABLE as error:
+        raise unreadable(str(error), array) from error
+
+
 def split(array: bytes) -> Sequence[msgspec.Raw]:
     """Split an array into its records' bytes, as served, without decoding them.
 
@@ -122,9 +143,8 @@ def split(array: bytes) -> Sequence[msgspec.Raw]:
     Raises:
         DecodeError: It is not valid JSON in UTF-8.
     """
+    check_text(array)
     try:
-        if not array.isascii():
-            array.decode()  # msgspec skips text without looking at its encoding
         return decode_raw.decode(array)
     except UNREADABLE as error:
         raise unreadable(str(error), array) from error
@@ -142,6 +162,7 @@ def key_reader(key: str, *old: str) -> Callable[[bytes], list[Key]]:
     """
     names = {f"key{place}": name for place, name in enumerate((key, *old))}
     fields = [(field, Any, None) for field in names]
+    getters = [attrgetter(field) for field in names]
     struct = msgspec.defstruct("Keyed", fields, rename=names, gc=False)
     decoder = msgspec.json.Decoder(list[struct])  # type: ignore[valid-type]  # made at run time
 
@@ -150,21 +171,32 @@ def key_reader(key: str, *old: str) -> Callable[[bytes], list[Key]]:
             rows: list[Any] = decoder.decode(array)
         except UNREADABLE as error:
             raise unreadable(str(error), array) from error
-        if not old:
-            return [plain_key(row.key0) for row in rows]
-        return [plain_key(first_of(getattr(row, field) for field in names)) for row in rows]
+        return merge_keys(list(map(get, rows)) for get in getters)
 
     return read
 
 
-def first_of(values: Iterable[object]) -> object:
-    """The first value that is not None."""
-    return next((value for value in values if value is not None), None)
+def keys_of(items: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[Key]:
+    """The keys of a page's decoded records, whichever spelling each has."""
+    return merge_keys([item.get(name) for item in items] for name in names)
 
 
-def key_of(item: Mapping[str, Any], keys: Sequence[str]) -> Key:
-    """The key of a decoded record, whichever spelling it has."""
-    return plain_key(first_of(item.get(key) for key in keys))
+def merge_keys(columns: Iterator[list[Any]]) -> list[Key]:
+    """Make a page's keys comparable.
+
+    Args:
+        columns: The values under each spelling; the next one is only read where some lack it.
+    """
+    values = next(columns)
+    while None in values and (others := next(columns, None)) is not None:
+        values = [o if v is None else v for v, o in zip(values, others, strict=True)]
+    # Nearly always they are integers all, and no call a record is needed to see that.
+    return values if set(map(type, values)) == {int} else [plain_key(value) for value in values]
+
+
+def key_of(item: Mapping[str, Any], names: Sequence[str]) -> Key:
+    """The key of one decoded record: see ``keys_of``."""
+    return keys_of([item], names)[0]
 
 
 def plain_key(value: object) -> Key:

@@ -139,7 +139,7 @@ class Page(Generic[R]):
 def without(page: Page[R], known: Container[codec.Key]) -> Page[R]:
     """The same page without the records of these keys, which another listing delivered."""
     items = cast("list[dict[str, Any]]", page.items)
-    keys = [codec.key_of(item, page.endpoint.keys) for item in items]
+    keys = codec.keys_of(items, page.endpoint.keys)
     kept = [index for index, key in enumerate(keys) if key is None or key not in known]
     if len(kept) == len(keys):
         return page

@@ -94,7 +94,9 @@ class NumberedListing(Reader):
         if self.unknown and self.unknown[0] <= self.claimed:
             return [self.ask(self.unknown[0], "probe")]
         probe = None if self.claimed else self.search.probe()
-        asks = [self.ask(number) for number in self.certain(ahead, probing=probe is not None)]
+        size, turn = self.size, self.turn
+        certain = self.certain(ahead, probing=probe is not None)
+        asks = [Ask(number, size, "page", turn) for number in certain]
         if self.setup.max_items is None and self.search.lo >= PAGE_CAP:
             raise self.incomplete("page_cap")
         if probe is not None:

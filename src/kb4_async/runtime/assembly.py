@@ -39,12 +39,14 @@ class Held:
 
     Attributes:
         array: The JSON array of its records.
+        keys: Their keys, where they were read when it came.
         request_id: The server's ``X-Request-Id``.
         attempts: Attempts it took.
         place: Its place in the client's page pool; None for a head page or kept probe.
     """
 
     array: bytes
+    keys: Sequence[Key] | None
     request_id: str | None
     attempts: int
     place: Place | None
@@ -59,25 +61,23 @@ def read_page(body: bytes, endpoint: Endpoint, *, whole: bool) -> Received:
     array, cursor = codec.read_frame(body, endpoint.keys)
     if not whole:
         # That there are none is seen without reading them.
-        return Received(array, cursor, None if array[1:-1].strip() else [])
-    codec.split(array)
+        return Received(array, cursor, [] if codec.is_empty(array) else None)
+    codec.check_text(array)
     return Received(array, cursor, codec.key_reader(*endpoint.keys)(array))
 
 
-def open_page(array: bytes, endpoint: Endpoint, form: Form) -> tuple[Content, Sequence[Key]]:
+def open_page(held: Held, endpoint: Endpoint, form: Form) -> tuple[Content, Sequence[Key]]:
     """Decode or split a page, and read its keys.
 
     Raises:
         DecodeError: It is not valid JSON.
     """
-    keys = endpoint.keys
+    array, keys = held.array, held.keys
     if form == "raw":
-        raw = codec.split(array)
-        return Content(array, raw=raw), codec.key_reader(*keys)(array)
+        content = Content(array, raw=codec.split(array))
+        return content, codec.key_reader(*endpoint.keys)(array) if keys is None else keys
     items = codec.items_of(array)
-    if len(keys) > 1:
-        return Content(array, items=items), [codec.key_of(item, keys) for item in items]
-    return Content(array, items=items), [codec.plain_key(item.get(keys[0])) for item in items]
+    return Content(array, items=items), codec.keys_of(items, endpoint.keys)
 
 
 def make_page(

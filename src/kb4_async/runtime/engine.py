@@ -275,9 +275,9 @@ class Engine:
         status = None if answer is None else answer.status
         request_id = None if answer is None else self.request_id(answer)
         log.debug("%s %s -> %s in %.3f s", request.method, request.path, status, took)
-        self.notify(
-            RequestFinished(request.method, request.path, attempt, status, took, request_id)
-        )
+        if self.observer is not None:
+            method, path = request.method, request.path
+            tell(self.observer, RequestFinished(method, path, attempt, status, took, request_id))
 
     def notify(self, event: Event) -> None:
         """Tell the client's observer."""

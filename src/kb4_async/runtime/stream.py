@@ -148,7 +148,7 @@ class PageStream(Handover, Generic[R]):
                     return None
                 continue  # pumping began another reading, or found the end
             try:
-                content, keys = open_page(held.array, self.spec.endpoint, self.form)
+                content, keys = open_page(held, self.spec.endpoint, self.form)
             except DecodeError as error:
                 # The frame was whole but the inside is not JSON: a failed attempt like others.
                 release(held)
@@ -275,8 +275,9 @@ class PageStream(Handover, Generic[R]):
         try:
             shown = shown_cursor(received.cursor, fetched.headers, url)
             if self.machine.saw(ask, received.keys, shown):
-                held = Held(received.array, fetched.request_id, fetched.attempts, place)
-                self.held[ask.number] = held
+                self.held[ask.number] = Held(
+                    received.array, received.keys, fetched.request_id, fetched.attempts, place
+                )
             self.pump()
         except Exception as error:  # also a defect must reach the consumer
             self.fail(error)

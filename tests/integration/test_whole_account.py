@@ -13,6 +13,7 @@ from support.options import QUICK
 from kb4_async import (
     DEFAULT_RESOURCES,
     ON_REQUEST,
+    ConfigurationError,
     ExportReport,
     IncompleteListingError,
     ReportingClient,
@@ -304,6 +305,17 @@ class TestLies:
             lost.faults.add(Fault.reset(), times=None)
             assert not (await export_account(kb, tmp_path)).complete
         assert (await self.run(small, tmp_path)).complete
+
+    async def test_a_destination_with_records_of_another_address_is_refused(
+        self, small: Account, tmp_path: Path
+    ) -> None:
+        async with Simulator(small) as other, client(other) as kb:
+            other.faults.add(Fault.status(500), path="account", times=None)
+            assert not (await export_account(kb, tmp_path)).complete
+        before = (tmp_path / "users.jsonl").read_bytes()
+        with pytest.raises(ConfigurationError, match="its origin is"):
+            await self.run(small, tmp_path)
+        assert (tmp_path / "users.jsonl").read_bytes() == before != b""
 
 
 class TestCursorsThatMislead:

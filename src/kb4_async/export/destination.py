@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kb4_async.errors import CheckpointMismatchError, ConfigurationError
-from kb4_async.export.checkpoint import FILE_NAME, ForeignStateError, read_facts
+from kb4_async.export.checkpoint import FILE_NAME, ForeignStateError, read_facts, read_state
 from kb4_async.export.manifest import read_manifest
 
 if sys.platform == "win32":
@@ -170,19 +170,28 @@ def in_words(value: object) -> str:
     return " ".join(map(str, value)) if isinstance(value, list) else repr(value)
 
 
-def check_same_account(found: Destination, account: Mapping[str, Any]) -> None:
+def check_same_account(found: Destination, account: Mapping[str, Any]) -> bool:
     """Refuse to mix two accounts in one destination; nothing was touched yet.
+
+    Returns:
+        Whether what is there is to be begun anew: nobody answered at its address, which was
+        another one, so it holds nothing of any account.
 
     Raises:
         ConfigurationError: The earlier export is of another account; the message names how.
     """
     name = differing(found.account, account)
+    if name is not None and found.facts is not None and found.account.get("name") is None:
+        written = read_state(found.folder).values()
+        if not any(progress.rows for progress in written):
+            return True
     if name is not None:
         msg = (
             f"{found.folder} holds an export of another account: its {name} is "
             f"{found.account[name]!r}, this key's is {account[name]!r}. Choose another destination."
         )
         raise ConfigurationError(msg)
+    return False
 
 
 def differing(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> str | None:

@@ -163,7 +163,7 @@ async def export_once(
         if is_claimed(found.folder):
             raise ConfigurationError(BUSY.format(found.folder))
         account = await run.read_account()
-        check_same_account(found, run.identity)
+        fresh |= check_same_account(found, run.identity)
         if earlier is not None:
             earlier.check_account(run.identity)
         await run.claim(fresh=fresh)

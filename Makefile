@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 OTHER ?= python3.13
+# Tests wait more than they compute: for sockets, for processes, for the next second.
+WORKERS ?= $(shell getconf _NPROCESSORS_ONLN)
 SCIMMY := tests/peers/scimmy
 
 # Tests and benchmarks start the command some hundred times: compiled modules spare each half a second.
@@ -53,7 +55,7 @@ $(SCIMMY)/node_modules/.package-lock.json: $(SCIMMY)/package.json $(SCIMMY)/pack
 	fi
 
 test: $(VENV)/.test $(SCIMMY)/node_modules/.package-lock.json
-	$(BIN)/python -X dev -m pytest -q
+	$(BIN)/python -m pytest -q --dist loadfile --tx "$(WORKERS)*popen//python=$(BIN)/python -X dev"
 
 lint: $(VENV)/.check
 	$(BIN)/ruff format --check .

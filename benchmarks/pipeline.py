@@ -48,7 +48,7 @@ def measure(*, quick: bool) -> list[Table]:
 def stages(alone: list[Run]) -> Table:
     """What a page costs without a socket."""
     figures = [
-        Figure(name, each(alone, lambda one, name=name: float(one.told[name])), "ms a page")
+        Figure(name, [float(one.told[name]) for one in alone], "ms a page")
         for name in alone[0].told
     ]
     notes = [

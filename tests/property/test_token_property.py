@@ -49,6 +49,7 @@ def places(draw: st.DrawFn) -> Place:
         edges=known,
         edges_known=len(known),
         moved=draw(st.booleans()),
+        rereading=draw(st.booleans()),
         last=draw(st.none() | st.tuples(keys, keys, st.integers(1, 500))),
         end_reason=draw(
             st.sampled_from([None, "count_met", "short_page", "cursor_absent", "max_items"])

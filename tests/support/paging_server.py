@@ -6,7 +6,7 @@ made of queries and answers of bodies' frames and headers, as over the wire.
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import urlencode
@@ -345,6 +345,7 @@ def read(
     chance: random.Random | None = None,
     kill_after: int | None = None,
     place: Place | None = None,
+    known: Collection[Key] | None = None,
     count: int | None = None,
     max_items: int | None = None,
     verify: Verify = "tail",
@@ -363,6 +364,7 @@ def read(
     Args:
         chance: Chooses what happens next; None takes the most urgent.
         kill_after: Stop after so many pages taken; ``place``: go on there, by way of a token.
+        known: Every key delivered before ``place``, where they are at hand.
         recount: Asks the parent for the count again; ``on_ask`` is called before each request.
         late: Answers are under way for a while, and arrive in any order.
         slow: A page may wait though its turn came; without ``chance``, until nothing can be asked.
@@ -379,6 +381,7 @@ def read(
         resource="groups",
         habits=habits,
         auto=paging == "auto",
+        known=known,
     )
     result = Reading()
     try:
@@ -387,11 +390,8 @@ def read(
         result.end, result.error = error.reason, error
         return result
     result.places.append(result.machine.place())
-    turn = result.machine.turn
-    drive = Drive(
-        server, result, ahead, chance, kill_after, recount, on_ask, users, late, slow, turn
-    )
-    return drive.run()
+    told = chance, kill_after, recount, on_ask, users, late, slow
+    return Drive(server, result, ahead, *told, result.machine.turn).run()
 
 
 def travel(place: Place) -> Place:

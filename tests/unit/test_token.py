@@ -1,6 +1,7 @@
 import base64
 import zlib
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -30,6 +31,7 @@ PLACE = Place(
         Place(),
         PLACE,
         replace(PLACE, moved=True, hi=None, last=None),
+        replace(PLACE, rereading=True),
         replace(PLACE, edges=[], edges_known=0, last=("a\u00e9", "b", 3), blind=True),
         replace(PLACE, last=(None, None, 2)),
         Place(rows=20_000, size=500, end_reason="short_page"),
@@ -44,6 +46,31 @@ PLACE = Place(
 def test_a_place_is_read_as_it_was_written(place: Place) -> None:
     token = write_token(IDENTITY, place)
     assert read_token(token, IDENTITY) == replace(place, edges=list(place.edges))
+
+
+@pytest.mark.parametrize(
+    ("changes", "forgetful"),
+    [
+        ({}, False),
+        ({"edges_known": 0}, True),
+        ({"edges_known": 0, "rows": 0}, False),
+        ({"blind": True}, True),
+        ({"blind": True, "edges_known": 0, "rows": 0}, True),
+    ],
+)
+def test_what_was_delivered_is_forgotten_where_no_edges_tell_it(
+    changes: dict[str, Any], forgetful: bool
+) -> None:
+    place = replace(PLACE, **changes)
+    assert place.forgetful == forgetful
+    assert read_token(write_token(IDENTITY, place), IDENTITY).forgetful == forgetful
+
+
+def test_a_token_of_before_second_readings_were_gone_on_with_is_of_a_first_one() -> None:
+    token = changed().removeprefix("kb4.")
+    state = codec.decode(zlib.decompress(base64.urlsafe_b64decode(token)))
+    del state["rereading"]
+    assert read_token(packed(state), IDENTITY).rereading is False
 
 
 def test_only_the_edges_that_were_meant_are_written() -> None:

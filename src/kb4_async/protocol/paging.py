@@ -2,8 +2,7 @@
 
 A listing is read in one or more readings. The first finds the end (``search.py``), delivers every
 page in order and looks at one or two pages again; if they moved meanwhile, or two neighbouring
-pages share a record, rows moved between pages, and the listing is read again, keeping each key once
-(``drift.py``), until a reading is quiet.
+pages share a record, it is read again, keeping each key once (``drift.py``), until it is quiet.
 
 What escapes: before the last page was first seen, a deletion inside the highest page read so far or
 a neighbour read before it, unless that page is looked at; and changes ahead of the last page that
@@ -46,21 +45,15 @@ class NumberedListing(Reader):
             self.search.hints = [place.hi]  # it was empty when the token was written
         else:
             self.search.hi = place.hi  # the looks at the end tell whether there is more by now
-        self.walking = False
-        self.anchored = place.number == 1
+        self.walking, self.anchored = False, place.number == 1
         #: Until it is known that page numbers are taken, and mean something, pages go one by one.
         self.unknown: list[int] = []
         if setup.auto and place.number == 1:
             known = setup.habits.modes.get(setup.resource) == "number", setup.habits.numbers
             self.unknown = [page for page in (1, 2) if not known[page - 1]]
         self.bad_link: IncompleteListingError | None = None
-        #: Edges of this reading's pages: the page before, all seen, those to be asked again.
-        self.previous: Edges | None = place.last
-        self.previous_keys: frozenset[Key] = frozenset()
-        self.seen: dict[Edges, int] = {}
-        self.watch = Watch()
-        self.repeats: set[int] = set()
-        self.kept_probes: set[int] = set()
+        self.forget_pages(place.last)
+        self.watch.tails |= {} if place.tail is None else {place.lo: place.tail}
         self.before_cut: Edges | None = None
         self.first_rows = self.size
         if place.moved and self.end_reason is None:
@@ -71,6 +64,15 @@ class NumberedListing(Reader):
         """Begin to look for an end."""
         cap = -(-(self.setup.max_items or PAGE_CAP * self.size) // self.size)
         return Search(self.size, lo=lo, full_seen=full_seen, cap=cap)
+
+    def forget_pages(self, previous: Edges | None = None) -> None:
+        """Begin to watch a reading's pages: the page before, all seen, those to be asked again."""
+        self.previous: Edges | None = previous
+        self.previous_keys: frozenset[Key] = frozenset()
+        self.seen: dict[Edges, int] = {}
+        self.watch: Watch = Watch()
+        self.repeats: set[int] = set()
+        self.kept_probes: set[int] = set()
 
     # -- what to ask ------------------------------------------------------------------------------
 
@@ -94,9 +96,7 @@ class NumberedListing(Reader):
         if self.unknown and self.unknown[0] <= self.claimed:
             return [self.ask(self.unknown[0], "probe")]
         probe = None if self.claimed else self.search.probe()
-        size, turn = self.size, self.turn
-        certain = self.certain(ahead, probing=probe is not None)
-        asks = [Ask(number, size, "page", turn) for number in certain]
+        asks = [self.ask(number) for number in self.certain(ahead, probing=probe is not None)]
         if self.setup.max_items is None and self.search.lo >= PAGE_CAP:
             raise self.incomplete("page_cap")
         if probe is not None:
@@ -168,8 +168,7 @@ class NumberedListing(Reader):
         """The page before the place of resuming: did it move meanwhile?"""
         self.anchored = True
         number, edges = self.position - 1, edges_of(keys)
-        stands = in_place(self.previous, keys, self.size)
-        if not (stands and self.search.saw(number, len(keys))):
+        if not (in_place(self.previous, keys, self.size) and self.search.saw(number, len(keys))):
             self.unquiet = True
             self.read_again()
             return
@@ -318,8 +317,8 @@ class NumberedListing(Reader):
     def stuck_at(self, number: int) -> bool:
         """Whether the listing cannot go on, because that page could not be had."""
         # A page beyond the proven end, which failed as a probe, is nobody's loss.
-        waiting = self.watch.looks or self.recount == "wanted"
-        return not waiting and self.search.failed == number
+        looking = self.watch.looks or self.recount == "wanted"
+        return self.search.failed == number and not looking
 
     # -- the end of a reading ---------------------------------------------------------------------
 
@@ -330,11 +329,11 @@ class NumberedListing(Reader):
             self.end_reason = "max_items"
             return
         if self.claimed and self.position > self.claimed:
-            if self.rows == self.count and not self.once_more:
-                self.end_reason = "count_met"
-                return
             if self.rows == self.count:
-                self.read_again()
+                if self.once_more:
+                    self.read_again()
+                else:
+                    self.end_reason = "count_met"
                 return
             # More or fewer than the count says: it proves nothing, the end must be found.
             self.count = None
@@ -373,11 +372,7 @@ class NumberedListing(Reader):
         self.search = self.new_search()
         self.walking = False
         self.begin_quietly()
-        self.previous, self.previous_keys = None, frozenset()
-        self.seen, self.repeats, self.kept_probes = {}, set(), set()
-        self.watch = Watch()
-
-    # -- where to go on ---------------------------------------------------------------------------
+        self.forget_pages()
 
     def place(self) -> Place:
         """The place behind what was delivered so far; it can be proven again from there."""
@@ -386,7 +381,6 @@ class NumberedListing(Reader):
         again = (self.moved or delivery.redoing) and not rereading
         cut = 0 if again else delivery.cut
         behind = bool(cut) and delivery.cut_behind
-        last = self.before_cut if behind else self.previous
         edges = delivery.edges(again=again or rereading)
         return Place(
             number=1 if again else self.position - behind,
@@ -400,6 +394,7 @@ class NumberedListing(Reader):
             edges_known=len(edges),
             moved=again and self.rows > 0,
             rereading=rereading,
-            last=None if again else last,
+            last=None if again else self.before_cut if behind else self.previous,
+            tail=None if again else self.watch.tails.get(search.lo),
             blind=not delivery.repeatable,
         )

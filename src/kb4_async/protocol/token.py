@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 
 from kb4_async.errors import CheckpointMismatchError, ConfigurationError
 from kb4_async.protocol import codec
+from kb4_async.protocol.asks import Edges
 from kb4_async.protocol.cursors import Cursor
 from kb4_async.protocol.drift import Edge
 from kb4_async.protocol.endpoints import MAX_PER_PAGE
@@ -57,6 +58,8 @@ class Place:
         moved: Rows were seen to move, so everything is to be read again.
         rereading: Everything is being read again: ``number`` is where that reading stands.
         last: First key, last key and rows of the page before ``number``, to notice that it moved.
+        tail: The same of page ``lo`` as it was first seen, to notice that rows moved behind.
+        tail: The same of page ``lo`` as it was first seen, to notice that rows moved behind.
         cut: Rows of page ``number`` already delivered, where ``max_items`` ended within it.
         blind: Some delivered records are in none of the edges, so nothing can be read again.
         end_reason: The listing ended, for this reason.
@@ -74,7 +77,8 @@ class Place:
     edges_known: int = 0
     moved: bool = False
     rereading: bool = False
-    last: tuple[codec.Key, codec.Key, int] | None = None
+    last: Edges | None = None
+    tail: Edges | None = None
     blind: bool = False
     cut: int = 0
     end_reason: EndReason | None = None
@@ -110,6 +114,7 @@ def write_token(identity: Identity, place: Place) -> str:
         "moved": place.moved,
         "rereading": place.rereading,
         "last": place.last,
+        "tail": place.tail,
         "blind": place.blind,
         "cut": place.cut,
         "end": place.end_reason,
@@ -164,15 +169,19 @@ def checked_place(state: dict[str, Any]) -> Place:
         raise ConfigurationError(NOT_OURS) from error
 
 
+def read_page_edges(value: Any) -> Edges | None:  # noqa: ANN401  # as JSON holds it
+    """Read how a page began, ended and counted."""
+    if value is None:
+        return None
+    first_key, last_key, rows = value
+    return first_key, last_key, int(rows)
+
+
 def read_place(state: dict[str, Any]) -> Place:
     """Read a token's place; whatever raises means that nobody here wrote it."""
     steps = [int(step) for step in state["edges"]]
     flat = list(accumulate(steps))
     edges: list[Edge] = list(zip(flat[::2], flat[1::2], strict=True))
-    last = state["last"]
-    if last is not None:
-        first_key, last_key, last_rows = last
-        last = (first_key, last_key, int(last_rows))
     if state["end"] is not None and state["end"] not in get_args(EndReason):
         raise ValueError(state["end"])
     hi, anchor = state["hi"], state["anchor"]
@@ -189,7 +198,8 @@ def read_place(state: dict[str, Any]) -> Place:
         edges_known=len(edges),
         moved=bool(state["moved"]),
         rereading=bool(state.get("rereading")),
-        last=last,
+        last=read_page_edges(state["last"]),
+        tail=read_page_edges(state.get("tail")),
         blind=bool(state["blind"]),
         cut=int(state["cut"]),
         end_reason=state["end"],

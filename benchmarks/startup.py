@@ -60,6 +60,10 @@ def measure(*, quick: bool) -> list[Table]:
             "kb4 --help: CPU", each(taken[HELP], lambda one: one.cpu), "s", goal=at_most(MOST_HELP)
         ),
         *(Figure(f"{name}: time", told(name, "wall"), "s") for name in (OURS, CLIENT, THEIRS)),
+        *(
+            Figure(f"{name}: peak memory", each(taken[name], lambda one: one.rss), "MiB", digits=0)
+            for name in (CLIENT, THEIRS)
+        ),
     ]
     notes = [
         f"Fresh processes. The dependencies are {DEPENDENCIES}; the interpreter's own start is not "

@@ -6,7 +6,7 @@ from benchmarks.arithmetic import added
 from benchmarks.figures import Figure, Table, at_most
 from benchmarks.measure import FOLDER, Run, Server, each, interleaved, python, run
 
-USERS = 1_000_000
+USERS = 500_000
 ROUNDS = 5
 NAMES = {
     "export": "beside an export at full speed",
@@ -27,7 +27,7 @@ def once(what: str, users: int, server: Server) -> Run:
 
 def measure(*, quick: bool) -> list[Table]:
     """Make the table."""
-    users = USERS // 4 if quick else USERS
+    users = USERS // 2 if quick else USERS
     with Server() as server:
         variants = {what: partial(once, what, users, server) for what in NAMES}
         taken = interleaved(ROUNDS, variants)

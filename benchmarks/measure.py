@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 HERE = Path(__file__).parent
@@ -140,12 +141,12 @@ def run(command: Sequence[str], *, server: Server | None = None) -> Run:
     return Run(wall, cpu, usage.ru_maxrss / RSS_UNITS_PER_MIB, served, told)
 
 
-def interleaved(rounds: int, variants: Mapping[str, Callable[[], T]]) -> dict[str, list[T]]:
+def interleaved(rounds: int, variants: Mapping[K, Callable[[], T]]) -> dict[K, list[T]]:
     """Run every variant once in each round, so that a noisy minute meets all of them.
 
     Each round begins with another variant, so that none always runs in the wake of the same one.
     """
-    taken: dict[str, list[T]] = {name: [] for name in variants}
+    taken: dict[K, list[T]] = {name: [] for name in variants}
     names = list(variants)
     for number in range(rounds):
         first = number % len(names)

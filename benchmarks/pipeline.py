@@ -7,7 +7,7 @@ from benchmarks.figures import Figure, Goal, Table, at_least, at_most
 from benchmarks.measure import FOLDER, Run, Server, each, interleaved, python, run
 
 USERS = 200_000
-ROUNDS, QUICK_ROUNDS = 7, 5
+ROUNDS = 5
 
 OURS = {"records": "records", "pages": "pages", "lines": "JSON lines"}
 BY_HAND = {"records": "records by hand", "lines": "JSON lines by hand (loads, dumps, no checksum)"}
@@ -32,6 +32,7 @@ def seconds(taken: Run) -> float:
 
 def measure(*, quick: bool) -> list[Table]:
     """Make the tables."""
+    del quick
     with Server() as server:
         variants = {
             name: partial(once, "benchmarks.runs.ours", what, server) for what, name in OURS.items()
@@ -39,9 +40,8 @@ def measure(*, quick: bool) -> list[Table]:
             name: partial(once, "benchmarks.runs.byhand", what, server)
             for what, name in BY_HAND.items()
         }
-        rounds = QUICK_ROUNDS if quick else ROUNDS
-        taken = interleaved(rounds, variants)
-    alone = [run(python("benchmarks.runs.stages")) for _ in range(rounds)]
+        taken = interleaved(ROUNDS, variants)
+    alone = [run(python("benchmarks.runs.stages")) for _ in range(ROUNDS)]
     return [*tables(taken), stages(alone)]
 
 

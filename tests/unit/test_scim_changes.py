@@ -306,3 +306,9 @@ def test_the_address_for_mail_follows_the_user_name_it_was() -> None:
     assert [change.attribute for change in renamed("other@example.test")] == ["userName"]
     assert [change.attribute for change in renamed(None)] == ["userName"]
     assert renamed("old@example.test", email="x@y")[1].after == "x@y"
+
+
+def test_a_user_name_that_is_no_address_is_not_made_one_for_mail() -> None:
+    current = parse_user({"id": "1", "userName": "a@b.test", "emails": [{"value": "a@b.test"}]})
+
+    assert [each.attribute for each in differences(current, ScimUser("jdoe"))] == ["userName"]

@@ -101,9 +101,10 @@ def differences(
     for name, value in wanted.extra.items():
         found.extend(extra_differences(served, name, value))
     renamed = next((each for each in found if each.attribute == USER_NAME.name), None)
-    # Where the address for mail is the old user name, it becomes the new one.
+    # Where the address for mail is the old user name, it becomes the new one, if that is one.
     if (
         renamed is not None
+        and "@" in str(renamed.after)
         and wanted.email is UNSET
         and same(EMAIL, jsonable_or_none(current.email), renamed.before)
     ):

@@ -81,7 +81,7 @@ wheel: $(VENV)/.check
 	$(VENV)-wheel/bin/python -m pip install --quiet "$$(ls dist/*.whl)[cli]"
 	cd / && $(CURDIR)/$(VENV)-wheel/bin/kb4 --help > /dev/null
 	$(VENV)-wheel/bin/python -m pip uninstall --quiet --yes typer rich
-	cd / && $(CURDIR)/$(VENV)-wheel/bin/python -c "import kb4_async, kb4_async.testing"
+	cd / && $(CURDIR)/$(VENV)-wheel/bin/python -c "from kb4_async import *; import kb4_async.testing"
 	rm -rf $(VENV)-wheel
 
 # The tests on another Python, where one is installed.

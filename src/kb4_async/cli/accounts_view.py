@@ -5,17 +5,14 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
-from datetime import datetime
-from types import TracebackType
-from typing import Self
 
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, TaskID, TextColumn
 from rich.table import Table
 
 import kb4_async
-from kb4_async.cli.progress import StderrConsole
-from kb4_async.cli.running import happened_to_key
+from kb4_async.cli.progress import LiveView, StderrConsole
+from kb4_async.cli.running import happened_to_key, local
 
 STATES = {
     "complete": "[green]complete[/]",
@@ -43,7 +40,7 @@ class Shown:
     ended: set[str] = field(default_factory=set)
 
 
-class AccountsView:
+class AccountsView(LiveView):
     """Shows the progress of many exports on stderr.
 
     Args:
@@ -53,36 +50,18 @@ class AccountsView:
     """
 
     def __init__(self, accounts: int, resources: int, *, quiet: bool = False) -> None:
-        self.console = StderrConsole()
-        self.quiet = quiet
-        self.live = self.console.is_terminal and not quiet
-        self.resources = resources
-        self.progress = Progress(
+        super().__init__(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TextColumn("{task.completed:.0f} of {task.total:.0f} {task.fields[unit]}"),
             TextColumn("{task.fields[rows]:>11,} rows"),
-            console=self.console,
-            disable=not self.live,
+            quiet=quiet,
         )
+        self.resources = resources
         self.rows = 0
         self.all = self.progress.add_task("all", total=accounts, rows=0, unit="accounts")
         self.shown: dict[str, Shown] = {}
         self.said: set[str] = set()
-
-    def __enter__(self) -> Self:
-        """Begin to show."""
-        self.progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Stop showing."""
-        self.progress.stop()
 
     def __call__(self, event: kb4_async.Event) -> None:
         """Take in what happened to an account.
@@ -138,20 +117,6 @@ class AccountsView:
         if text not in self.said:
             self.said.add(text)
             self.say(text, always=True)
-
-    def say(self, text: str, *, always: bool = False) -> None:
-        """Print a line above the bars; ``always`` also where no progress is shown."""
-        if self.quiet and not always:
-            return
-        try:
-            self.console.print(text.strip(), markup=False, highlight=False, soft_wrap=True)
-        except OSError:  # nobody reads stderr any more
-            self.quiet = True
-
-
-def local(time: str) -> str:
-    """A time in UTC as a person here has it."""
-    return f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def table(report: kb4_async.AccountsReport) -> Table:

@@ -5,16 +5,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from datetime import datetime
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 import kb4_async
-from kb4_async.cli.running import happened_to_key
+from kb4_async.cli.running import happened_to_key, local
 
 STATES = {"complete": "[green]complete[/]", "incomplete": "[red]incomplete[/]"}
 
@@ -30,31 +36,19 @@ class StderrConsole(Console):
         raise BrokenPipeError
 
 
-class ExportView:
-    """Shows an export's progress on stderr.
+class LiveView:
+    """What both views share: bars on stderr while something runs, and lines above them.
 
     Args:
-        resources: Names in the order they are shown.
+        columns: What stands beside each bar.
         quiet: Show nothing while it runs.
     """
 
-    def __init__(self, resources: Iterable[str], *, quiet: bool = False) -> None:
+    def __init__(self, *columns: ProgressColumn, quiet: bool) -> None:
         self.console = StderrConsole()
         self.quiet = quiet
         self.live = self.console.is_terminal and not quiet
-        self.progress = Progress(
-            TextColumn("{task.description:<20}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[rows]:>9,} rows {task.fields[pages]:>5} pages"),
-            TextColumn("{task.fields[left]:>12}"),
-            TimeRemainingColumn(compact=True),
-            console=self.console,
-            disable=not self.live,
-        )
-        self.bars: dict[str, TaskID] = {
-            name: self.progress.add_task(name, total=None, rows=0, pages=0, left="")
-            for name in resources
-        }
+        self.progress = Progress(*columns, console=self.console, disable=not self.live)
 
     def __enter__(self) -> Self:
         """Begin to show."""
@@ -70,6 +64,38 @@ class ExportView:
         """Stop showing."""
         self.progress.stop()
 
+    def say(self, text: str, *, always: bool = False) -> None:
+        """Print a line above the bars; ``always`` also where no progress is shown."""
+        if self.quiet and not always:
+            return
+        try:
+            self.console.print(text.strip(), markup=False, highlight=False, soft_wrap=True)
+        except OSError:  # nobody reads stderr any more
+            self.quiet = True
+
+
+class ExportView(LiveView):
+    """Shows an export's progress on stderr.
+
+    Args:
+        resources: Names in the order they are shown.
+        quiet: Show nothing while it runs.
+    """
+
+    def __init__(self, resources: Iterable[str], *, quiet: bool = False) -> None:
+        super().__init__(
+            TextColumn("{task.description:<20}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[rows]:>9,} rows {task.fields[pages]:>5} pages"),
+            TextColumn("{task.fields[left]:>12}"),
+            TimeRemainingColumn(compact=True),
+            quiet=quiet,
+        )
+        self.bars: dict[str, TaskID] = {
+            name: self.progress.add_task(name, total=None, rows=0, pages=0, left="")
+            for name in resources
+        }
+
     def __call__(self, event: kb4_async.Event) -> None:
         """Take in an event of the client or the export."""
         if isinstance(event, kb4_async.ExportProgress):
@@ -80,8 +106,7 @@ class ExportView:
             elif event.replaces:
                 self.say(f"{event.destination} holds an earlier export; it is begun again.")
         elif isinstance(event, kb4_async.ExportWaiting):
-            free = datetime.fromisoformat(event.until).astimezone()
-            self.say(f"The daily quota is spent; going on at {free:%Y-%m-%d %H:%M:%S}.")
+            self.say(f"The daily quota is spent; going on at {local(event.until)}.")
         elif isinstance(event, kb4_async.RetryScheduled):
             self.say(f"{event.path}: trying again in {event.delay:.1f} s ({event.reason})")
         elif isinstance(event, kb4_async.ListingRepaired):
@@ -105,15 +130,6 @@ class ExportView:
             pages=event.pages,
             left=event.state if ended else "" if left is None else f"{left} left",
         )
-
-    def say(self, text: str, *, always: bool = False) -> None:
-        """Print a line above the bars; ``always`` also where no progress is shown."""
-        if self.quiet and not always:
-            return
-        try:
-            self.console.print(text.strip(), markup=False, highlight=False, soft_wrap=True)
-        except OSError:  # nobody reads stderr any more
-            self.quiet = True
 
 
 def summary(report: kb4_async.ExportReport) -> Table:
@@ -167,6 +183,5 @@ def print_missing(report: kb4_async.ExportReport, console: Console) -> None:
         manifest = report.destination / "manifest.json"
         again = "run the same command again, and it goes on"
         if report.resume_at is not None:
-            free = datetime.fromisoformat(report.resume_at).astimezone()
-            again += f", at {free:%Y-%m-%d %H:%M:%S} or later (--wait does so by itself)"
+            again += f", at {local(report.resume_at)} or later (--wait does so by itself)"
         say(f"INCOMPLETE: {manifest} names what is missing; {again}.", highlight=False)

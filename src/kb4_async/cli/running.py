@@ -143,6 +143,11 @@ def note(event: kb4_async.Event) -> None:
         write_line(f"kb4: {words}")
 
 
+def local(time: str) -> str:
+    """A time in UTC as a person here has it."""
+    return f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M:%S}"
+
+
 def happened_to_key(event: kb4_async.Event) -> str | None:
     """What happened to the key, in words; None for other events."""
     if isinstance(event, kb4_async.KeyPaused):

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 import typer
 
 import kb4_async
-from kb4_async.cli.running import COMPLETE, INCOMPLETE, Json, print_bytes, print_text, run, to_json
+from kb4_async.cli.running import (
+    COMPLETE,
+    INCOMPLETE,
+    Json,
+    local,
+    print_bytes,
+    print_text,
+    run,
+    to_json,
+)
 
 
 def status(
@@ -58,9 +66,8 @@ def advice(found: kb4_async.ExportStatus) -> str:
     if found.running:
         return f"Running: {rows} so far."
     if found.resume_at is not None:
-        free = datetime.fromisoformat(found.resume_at).astimezone()
         return (
-            f"INCOMPLETE: {rows}. The daily quota is spent until {free:%Y-%m-%d %H:%M:%S}: run "
+            f"INCOMPLETE: {rows}. The daily quota is spent until {local(found.resume_at)}: run "
             "'kb4 export' again then, or at once with --wait; it goes on."
         )
     ended = "was killed" if found.finished is None else f"ended {found.finished}"

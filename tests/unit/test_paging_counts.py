@@ -203,14 +203,26 @@ def waiting(machine: NumberedListing, ahead: int = 64) -> set[int]:
     return set(range(1, machine.search.lo + 1)) - asked
 
 
-@pytest.mark.parametrize(("pages", "below"), [(4, {1, 3}), (8, {1, 3, 7}), (16, {1, 3, 7, 15})])
-def test_pages_below_a_kept_probe_wait_until_the_end_is_known(pages: int, below: set[int]) -> None:
+@pytest.mark.parametrize("pages", [4, 8, 16, 32])
+def test_the_page_below_the_highest_kept_probe_waits_until_the_end_is_known(pages: int) -> None:
     machine = probing(pages, 2)
-    assert waiting(machine) == below
+    assert waiting(machine) == {pages - 1}
     while machine.search.end is None:
         machine.saw(machine.asks(64)[0], [])
-        assert waiting(machine) in (below, set())
+        assert waiting(machine) in ({pages - 1}, set())
     assert waiting(machine) == set()
+
+
+def test_below_probes_that_are_neighbours_their_common_neighbour_waits() -> None:
+    machine = probing(2, 2)
+    # Page 1 and 2 are kept themselves, and nothing is below them.
+    assert waiting(machine) == set()
+    machine = probing(4, 2)
+    machine.saw(machine.asks(64)[0], [])  # page 8
+    five = machine.asks(64)[0]
+    machine.saw(five, [500, 501])
+    assert five.number == 5
+    assert waiting(machine) == {3}
 
 
 def test_nobody_waits_where_nothing_is_looked_at_or_everything_is_counted() -> None:
@@ -229,11 +241,24 @@ def test_nobody_waits_for_a_probe_that_cannot_be_had() -> None:
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_a_page_that_waits_is_asked_after_the_last_page_was_seen(seed: int) -> None:
+def test_a_page_that_waits_is_asked_after_a_higher_probe_came(seed: int) -> None:
     server = PagingServer(keys(200))
     read(server, per_page=5, chance=random.Random(seed), late=True, slow=True)
-    for below in (3, 7, 15, 31):
-        assert server.asked.index(below) > server.asked.index(40)
+    when = server.asked.index
+    for probe in (4, 8, 16):
+        assert when(probe - 1) > when(2 * probe)
+    assert when(31) > when(40)
+    assert when(39) > when(41), "the first empty page"
+
+
+def test_a_listing_is_delivered_while_its_end_is_looked_for() -> None:
+    machine = probing(32, 2)
+    for number in range(1, 31):
+        assert machine.position == number
+        machine.take([number * 100, number * 100 + 1])
+    assert machine.search.end is None
+    asked = {ask.number for ask in machine.asks(64)}
+    assert asked == {64, 32}, "and page 32, a probe, is there already"
 
 
 # -- looks ----------------------------------------------------------------------------------------

@@ -111,15 +111,16 @@ class NumberedListing(Reader):
     def certain(self, ahead: int, *, probing: bool) -> list[int]:
         """Pages to deliver next that are known, or claimed by the count, to exist.
 
-        While the end is looked for, the page below a kept probe waits: read after whatever moved
-        meanwhile, it shares a record with the probe, or the probe with the page behind it.
+        While the end is looked for, the page below the highest kept probe waits: read after
+        whatever moved meanwhile, it shares a record with the probe, or the probe with the page
+        behind it. Below lower probes the same is seen once a higher one has come.
         """
         top = self.claimed or min(self.search.lo, self.search.cap)
         if self.search.failed is not None:
             top = min(top, self.search.failed - 1)
         pages = range(self.position, min(top, self.position + ahead - 1) + 1)
-        waiting = self.kept_probes if probing and self.setup.verify != "none" else frozenset()
-        return [page for page in pages if page + 1 not in waiting]
+        waiting = self.search.below(self.kept_probes) if probing else 0
+        return [page for page in pages if page != waiting]
 
     def ask(self, number: int, purpose: Purpose = "page", *, keep: bool = True) -> Ask:
         """One page of the present reading."""
@@ -206,7 +207,7 @@ class NumberedListing(Reader):
         self.note(number, len(keys), edges if ask.keep else None)
         if edges is not None:
             self.watch.probed(number, edges, guards=ask.keep and not self.expected)
-            if ask.keep:
+            if ask.keep and self.setup.verify != "none":
                 self.kept_probes.add(number)
         self.finish_reading()
 
@@ -317,8 +318,7 @@ class NumberedListing(Reader):
     def stuck_at(self, number: int) -> bool:
         """Whether the listing cannot go on, because that page could not be had."""
         # A page beyond the proven end, which failed as a probe, is nobody's loss.
-        looking = self.watch.looks or self.recount == "wanted"
-        return self.search.failed == number and not looking
+        return self.search.failed == number and not (self.watch.looks or self.recount == "wanted")
 
     # -- the end of a reading ---------------------------------------------------------------------
 

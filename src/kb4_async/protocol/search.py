@@ -8,6 +8,7 @@ cost.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from kb4_async.protocol.ends import PAGE_CAP, EndReason
@@ -81,6 +82,17 @@ class Search:
         # First at a quarter, for full probes are kept and only empty ones are waste; then halving,
         # so that at most 2 log2(pages) probes are ever kept in memory.
         return self.lo + max(1, (bound - self.lo) // (2 if self.narrowed else 4))
+
+    def below(self, probes: Collection[int]) -> int:
+        """The page below the highest one known, and below its neighbours, if they were probed.
+
+        Returns:
+            Its number; 0 where the highest page is none of these probes.
+        """
+        page = self.lo
+        while page in probes:
+            page -= 1
+        return page if page < self.lo else 0
 
     def is_capped(self, number: int, rows: int) -> bool:
         """Page 1 short and page 2 not empty: this server serves smaller pages than asked for."""

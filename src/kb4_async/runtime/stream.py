@@ -86,6 +86,7 @@ class PageStream(Handover, Generic[R]):
         self.machine = spec.machine(source.habits, source.paging)
         self.turn, self.reading = self.machine.turn, self.machine.reading
         self.moves = self.machine.delivery.moves
+        self.number = source.pool.join()
         self.held: dict[int, Held] = {}
         self.tasks: dict[Ask, asyncio.Task[None]] = {}
         self.page_errors: dict[int, KB4Error] = {}
@@ -184,7 +185,7 @@ class PageStream(Handover, Generic[R]):
             if ask.purpose in FETCHING and ask.number in self.page_errors:
                 continue  # its error is raised in its turn
             urgent = ask.purpose != "page" or ask.number == machine.position
-            place = None if urgent else self.source.pool.take(self.pump_safely)
+            place = None if urgent else self.source.pool.take(self.number, self.pump_safely)
             if not urgent and place is None:
                 break
             self.launch(ask, place)
@@ -330,7 +331,7 @@ class PageStream(Handover, Generic[R]):
         """Cancel every fetcher and start no more."""
         for task in self.tasks.values():
             task.cancel()
-        self.source.pool.forget(self.pump_safely)
+        self.source.pool.forget(self.number)
         self.wake()
 
     def shut(self) -> None:

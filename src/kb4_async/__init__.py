@@ -21,8 +21,7 @@ _HOMES = {
         "QuotaExhaustedError RateLimitError ScimError ServerError SinkError TransportError"
     ),
     "events": (
-        "AccountEvent AccountFinished Event ExportProgress ExportStarted ExportWaiting "
-        "HeldLimit KeyPaused LedgerUnavailable LimitChanged ListingRepaired RateStatus "
+        "Event HeldLimit KeyPaused LedgerUnavailable LimitChanged ListingRepaired RateStatus "
         "RequestFinished RetryScheduled"
     ),
     "export.account_entry": "AccountEntry",
@@ -30,6 +29,7 @@ _HOMES = {
     "export.accounts_file": "read_accounts",
     "export.accounts_report": "AccountsReport",
     "export.estimate": "ResourcePlan",
+    "export.events": ("AccountEvent AccountFinished ExportProgress ExportStarted ExportWaiting"),
     "export.manifest": "Difference ExportReport ExportRun Gap ResourceReport",
     "export.plan": "ExportPlan PlanTiming Saving plan_export",
     "export.resources": "DEFAULT_RESOURCES ON_REQUEST",

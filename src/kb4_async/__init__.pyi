@@ -21,12 +21,7 @@ from kb4_async.errors import (
     TransportError,
 )
 from kb4_async.events import (
-    AccountEvent,
-    AccountFinished,
     Event,
-    ExportProgress,
-    ExportStarted,
-    ExportWaiting,
     HeldLimit,
     KeyPaused,
     LedgerUnavailable,
@@ -41,6 +36,13 @@ from kb4_async.export.accounts import ExportOptions, export_accounts
 from kb4_async.export.accounts_file import read_accounts
 from kb4_async.export.accounts_report import AccountsReport
 from kb4_async.export.estimate import ResourcePlan
+from kb4_async.export.events import (
+    AccountEvent,
+    AccountFinished,
+    ExportProgress,
+    ExportStarted,
+    ExportWaiting,
+)
 from kb4_async.export.manifest import (
     Difference,
     ExportReport,

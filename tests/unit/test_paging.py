@@ -1,6 +1,5 @@
 import random
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from support.paging_server import PagingServer, Reading, read
@@ -522,7 +521,7 @@ def test_a_place_does_not_change_when_reading_goes_on() -> None:
     for batch in ([1, 2], [3, 4]):
         machine.take(batch)
         places.append(machine.place())
-    known = replace(places[0], edges=tuple(places[0].edges[: places[0].edges_known]))
+    known = places[0]._replace(edges=tuple(places[0].edges[: places[0].edges_known]))
     assert known.edges == ((1, 2),)
     assert known.number == 2
 

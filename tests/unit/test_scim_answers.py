@@ -2,7 +2,6 @@
 
 import base64
 import json
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -150,7 +149,7 @@ def test_every_status_has_its_error_and_says_what_to_do(
 def test_a_wrong_address_is_told_from_somebody_who_is_not_there(
     status: int, path: str, wrong: bool
 ) -> None:
-    error = refuse(replace(refusal(status), path=path))
+    error = refuse(refusal(status)._replace(path=path))
     assert error.wrong_address is wrong
     if wrong:
         assert "check the Tenant URL" in str(error)

@@ -1,6 +1,5 @@
 """How far a dataset and its listings are: counted page by page, kept, and read back as it was."""
 
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -121,7 +120,7 @@ def test_a_page_that_is_written_leaves_its_unit_open_behind_it() -> None:
 def test_the_place_behind_a_page_is_written_as_a_token_once() -> None:
     unit = Unit("0", behind=(IDENTITY, PLACE))
     assert place_of(unit.to_json()["token"]) == PLACE
-    unit.token = other = write_token(IDENTITY, replace(PLACE, number=9))
+    unit.token = other = write_token(IDENTITY, PLACE._replace(number=9))
     assert unit.to_json()["token"] == other
 
 

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from kb4_async.errors import AlreadyCompleteError, ConfigurationError, KB4Error
-from kb4_async.events import AccountEvent, AccountFinished, Event, Observer
+from kb4_async.events import Event, Observer
 from kb4_async.export.account_entry import AccountEntry, check_entries
 from kb4_async.export.accounts_report import AccountsReport, reason_of, state_of
 from kb4_async.export.destination import find_folder
+from kb4_async.export.events import AccountEvent, AccountFinished
 from kb4_async.export.manifest import FILE_NAME, ExportReport, read_manifest
 from kb4_async.export.resources import Members, choose_resources
 from kb4_async.export.reuse import REQUIRED

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from kb4_async.errors import ConfigurationError, KB4Error, QuotaExhaustedError
-from kb4_async.events import ExportStarted, ExportWaiting, Observer
+from kb4_async.events import Observer
 from kb4_async.export.children import (
     read_histories,
     read_members,
@@ -23,6 +23,7 @@ from kb4_async.export.destination import (
     inspect_destination,
     is_claimed,
 )
+from kb4_async.export.events import ExportStarted, ExportWaiting
 from kb4_async.export.manifest import ExportReport
 from kb4_async.export.membership import Roll, derive_all, derive_members
 from kb4_async.export.parents import Board, CampaignCounts, ParentOf, group_of, test_of, user_of

@@ -15,7 +15,8 @@ from kb4_async.errors import (
     QuotaExhaustedError,
     SinkError,
 )
-from kb4_async.events import ExportProgress, Observer
+from kb4_async.events import Observer
+from kb4_async.export.events import ExportProgress
 from kb4_async.export.manifest import Difference, Gap, ResourceReport
 from kb4_async.export.recall import Recollection, needed_units, recall
 from kb4_async.export.units import Progress, Unit, pass_key, scope_key

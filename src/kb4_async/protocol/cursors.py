@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import SplitResult, parse_qsl, urljoin, urlsplit
 
 from kb4_async.errors import IncompleteListingError
@@ -23,8 +23,7 @@ PARAMETERS = re.compile(PARAMETER)
 LINK = re.compile(rf"<([^>]*)>((?:{PARAMETER})*)")
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
+class Cursor(NamedTuple):
     """Where the next page begins, as the server said it.
 
     Attributes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from kb4_async.errors import ConfigurationError
 from kb4_async.protocol.request import Value, query_text
@@ -19,8 +19,7 @@ MAX_PER_PAGE = 500
 PAGE_SIZES = frozenset({100, MAX_PER_PAGE})
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(NamedTuple):
     """A query parameter of an endpoint.
 
     Attributes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from kb4_async.errors import APIError, IncompleteListingError, IncompleteReason, KB4Error
 from kb4_async.protocol.asks import Ask, Purpose, Verify
@@ -59,8 +60,7 @@ class Setup:
     known: Collection[Key] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """The listing has to be paged the other way.
 
     Attributes:

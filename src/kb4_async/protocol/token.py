@@ -10,9 +10,8 @@ import base64
 import binascii
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from kb4_async.errors import CheckpointMismatchError, ConfigurationError
 from kb4_async.protocol import codec
@@ -29,8 +28,7 @@ NOT_OURS = "This is not a resume token of this version of kb4_async: start witho
 UNPACKABLE = (ValueError, KeyError, TypeError, RecursionError, binascii.Error, zlib.error)
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """What a token belongs to."""
 
     resource: str
@@ -39,8 +37,7 @@ class Identity:
     per_page: int
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A place in a listing.
 
     Attributes:
@@ -58,7 +55,6 @@ class Place:
         moved: Rows were seen to move, so everything is to be read again.
         rereading: Everything is being read again: ``number`` is where that reading stands.
         last: First key, last key and rows of the page before ``number``, to notice that it moved.
-        tail: The same of page ``lo`` as it was first seen, to notice that rows moved behind.
         tail: The same of page ``lo`` as it was first seen, to notice that rows moved behind.
         cut: Rows of page ``number`` already delivered, where ``max_items`` ended within it.
         blind: Some delivered records are in none of the edges, so nothing can be read again.

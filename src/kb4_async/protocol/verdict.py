@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from enum import Enum
+from typing import NamedTuple
 
 from kb4_async.errors import (
     APIError,
@@ -49,8 +50,7 @@ def judge(status: int, done: frozenset[int] = READ_DONE) -> Action:
     return Action.RETRY if status in RETRIED else Action.FAIL
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """An answer other than 200, as far as a message needs it.
 
     Attributes:
@@ -158,8 +158,7 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     return max(0.0, when.timestamp() - now)
 
 
-@dataclass(frozen=True, slots=True)
-class RateHeaders:
+class RateHeaders(NamedTuple):
     """What an answer says of the key's limit: ``X-RateLimit-Limit`` and ``-Remaining``.
 
     KnowBe4 documents neither and recorded answers lack them; where they come, they are read as

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from kb4_async.protocol import codec, token
 from kb4_async.protocol.codec import Key
@@ -18,8 +18,7 @@ from kb4_async.runtime.source import Spec
 Form = Literal["items", "raw"]
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """What was read of a page when it came.
 
     Attributes:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kb4_async.errors import ConfigurationError
 from kb4_async.events import Observer
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
     import aiohttp
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
+class Connection(NamedTuple):
     """How a client reaches its server; the clients' own keywords fill it."""
 
     address: Address

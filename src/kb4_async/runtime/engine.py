@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from kb4_async.errors import APIError, APITimeoutError, DecodeError, KB4Error, TransportError
 from kb4_async.events import Event, Observer, RequestFinished, RetryScheduled
@@ -42,8 +42,7 @@ log = logging.getLogger("kb4_async")
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched(Generic[T]):
+class Fetched(NamedTuple, Generic[T]):
     """What a request brought.
 
     Attributes:

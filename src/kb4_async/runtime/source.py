@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from kb4_async.errors import ClientClosedError
 from kb4_async.options import Paging
@@ -121,8 +121,7 @@ class Source:
             await limiter.settle()
 
 
-@dataclass(frozen=True, slots=True)
-class Recount:
+class Recount(NamedTuple):
     """How a parent is asked again for the number of its children.
 
     Attributes:
@@ -134,8 +133,7 @@ class Recount:
     read: Callable[[bytes], int | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """What an earlier run delivered of a listing, for whoever still has it.
 
     Attributes:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import ssl as ssl_module
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import aiohttp
 from yarl import URL
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     from kb4_async.protocol.request import Request
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """An HTTP answer, whole; names of headers are in lower case, repeated ones joined by commas."""
 
     status: int

@@ -7,7 +7,7 @@ from benchmarks.measure import Run, Server, each, interleaved, python, run
 
 ROUNDS = 5
 ACCOUNTS = (1, 10, 100)
-USERS = 10_000
+USERS = 5_000
 LATENCY = 0.1
 
 

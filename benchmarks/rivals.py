@@ -129,6 +129,8 @@ def tables(scene: Scene, taken: dict[str, list[Run]], notes: list[str]) -> list[
         for peer in there
     ]
     own = [Figure(f"{name}: time", walls[name], "s") for name in taken]
+    start = each(taken[OURS], lambda one: one.wall - float(one.told["seconds"]))
+    own.insert(1, Figure(f"{OURS}: of it before the client opens and after it closed", start, "s"))
     own += [
         Figure(f"{name}: CPU", each(runs, lambda one: one.cpu), "s") for name, runs in taken.items()
     ]

@@ -18,6 +18,7 @@ wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
 print(json.dumps({{"wall": wall, "cpu": cpu}}))
 """
 OURS, CLIENT, THEIRS = "kb4_async", "kb4_async.ReportingClient", "its four dependencies"
+AIOHTTP = "aiohttp alone"
 HELP = "kb4 --help"
 DEPENDENCIES = "aiohttp, aiolimiter, orjson, msgspec"
 MOST_RATIO, MOST_HELP = 1.3, 0.5
@@ -35,6 +36,7 @@ def measure(*, quick: bool) -> list[Table]:
         OURS: partial(importing, "kb4_async"),
         CLIENT: partial(importing, "kb4_async", CLIENT),
         THEIRS: partial(importing, DEPENDENCIES),
+        AIOHTTP: partial(importing, "aiohttp"),
         HELP: partial(run, command),
     }
     interleaved(1, variants)  # so that compiled files are there
@@ -59,7 +61,10 @@ def measure(*, quick: bool) -> list[Table]:
         Figure(
             "kb4 --help: CPU", each(taken[HELP], lambda one: one.cpu), "s", goal=at_most(MOST_HELP)
         ),
-        *(Figure(f"{name}: time", told(name, "wall"), "s") for name in (OURS, CLIENT, THEIRS)),
+        *(
+            Figure(f"{name}: time", told(name, "wall"), "s")
+            for name in (OURS, CLIENT, THEIRS, AIOHTTP)
+        ),
         *(
             Figure(f"{name}: peak memory", each(taken[name], lambda one: one.rss), "MiB", digits=0)
             for name in (CLIENT, THEIRS)

@@ -46,14 +46,16 @@ class Call:
 
 
 @contextmanager
-def answering(*answers: Answer, then: Answer | None = None) -> Iterator[list[Call]]:
+def answering(
+    *answers: Answer, then: Answer | Callable[[URL], Answer] | None = None
+) -> Iterator[list[Call]]:
     """Answer requests in this order, and ``then`` for ever; yields what was asked."""
     calls: list[Call] = []
     script = iter(answers)
 
     def answer(method: str, url: URL, **options: Any) -> CallbackResult:
         calls.append(Call(method, url, asyncio.get_running_loop().time(), options))
-        said = next(script, then)
+        said = next(script, None) or (then(url) if callable(then) else then)
         assert said is not None, f"one request too many: {url}"
         if said.error is not None:
             raise said.error

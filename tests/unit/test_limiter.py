@@ -172,7 +172,7 @@ def test_within_a_class_the_first_to_come_is_the_first_served(rank: Rank) -> Non
 
 
 def test_the_more_urgent_class_is_served_first() -> None:
-    ranks = [Rank.CHECKS, Rank.PAGES, Rank.INTERACTIVE, Rank.CHECKS, Rank.PAGES, Rank.INTERACTIVE]
+    ranks = [*reversed(Rank), *reversed(Rank)]
     served = run_virtual(order_of(ranks))
     assert [rank for rank, _ in served] == sorted(ranks)
 
@@ -182,6 +182,7 @@ def test_the_more_urgent_class_is_served_first() -> None:
     [
         (Rank.INTERACTIVE, Rank.PAGES),
         (Rank.INTERACTIVE, Rank.CHECKS),
+        (Rank.PROBES, Rank.PAGES),
         (Rank.PAGES, Rank.CHECKS),
     ],
 )

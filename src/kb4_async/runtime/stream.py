@@ -247,7 +247,11 @@ class PageStream(Handover, Generic[R]):
 
     async def fetch(self, ask: Ask, place: Place | None, *, attempt: int, strict: bool) -> None:
         """Fetch one page and take in what came."""
-        rank = max(self.rank, Rank.CHECKS) if ask.purpose in CHECKING else self.rank
+        rank = self.rank
+        if ask.purpose in CHECKING:
+            rank = max(rank, Rank.CHECKS)
+        elif ask.purpose == "probe":
+            rank = min(rank, Rank.PROBES)
         fetch = partial(self.source.engine.fetch, rank=rank, attempt=attempt, tally=self.tally)
         try:
             if ask.purpose == "count" and self.spec.recount is not None:

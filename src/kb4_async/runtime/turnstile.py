@@ -12,11 +12,17 @@ from kb4_async.runtime.spacing import Spacing
 
 
 class Rank(IntEnum):
-    """Classes of requests, most urgent first."""
+    """Classes of requests, most urgent first.
+
+    Probes, which look for a listing's end, go one after another: each behind all the pages that may
+    be fetched meanwhile, they would know the end last, and until it is known rows that move can
+    escape.
+    """
 
     INTERACTIVE = 0
-    PAGES = 1
-    CHECKS = 2
+    PROBES = 1
+    PAGES = 2
+    CHECKS = 3
 
 
 #: A class that waits is served at least at each eighth grant.

@@ -6,7 +6,7 @@ from benchmarks.arithmetic import added
 from benchmarks.figures import Figure, Table, at_most
 from benchmarks.measure import FOLDER, Run, Server, each, interleaved, python, run
 
-USERS = 500_000
+USERS = 300_000
 ROUNDS = 5
 NAMES = {
     "export": "beside an export at full speed",

@@ -52,7 +52,7 @@ class Scene:
         records: Users.
         latency: Seconds of each answer.
         faster: The goal for a peer.
-        first_contact: Also run with the limiter as it is.
+        first_contact: Also run once with the limiter as it is, which waits more than it works.
     """
 
     records: int
@@ -86,15 +86,16 @@ def scene(scene: Scene, pythons: dict[Peer, str], server: Server) -> dict[str, l
     """All rounds of a scene."""
     url = server.url(scene.records, scene.latency)
     commands = {OURS: python("benchmarks.runs.ours", "lines", url, FOLDER)}
-    if scene.first_contact:
-        commands[FIRST_CONTACT] = [*commands[OURS], "bound"]
     for peer, interpreter in pythons.items():
         script = str(PEERS / peer.folder / "run.py")
         commands[peer.name] = [interpreter, script, url, f"{FOLDER}/users.jsonl"]
     variants = {
         name: partial(once, command, scene.records, server) for name, command in commands.items()
     }
-    return interleaved(ROUNDS, variants)
+    taken = interleaved(ROUNDS, variants)
+    if scene.first_contact:
+        taken[FIRST_CONTACT] = [once([*commands[OURS], "bound"], scene.records, server)]
+    return taken
 
 
 def tables(scene: Scene, taken: dict[str, list[Run]], notes: list[str]) -> list[Table]:
@@ -111,11 +112,11 @@ def tables(scene: Scene, taken: dict[str, list[Run]], notes: list[str]) -> list[
         )
         for peer in there
     ]
-    if scene.first_contact:
+    for first in walls.get(FIRST_CONTACT, ()):
         faster += [
             Figure(
                 f"{peer.name}: its time / ours with the slow start",
-                ratios(walls[peer.name], walls[FIRST_CONTACT]),
+                [wall / first for wall in walls[peer.name]],
                 digits=1,
             )
             for peer in there

@@ -8,7 +8,7 @@ from benchmarks.arithmetic import ratios
 from benchmarks.figures import Figure, Table, at_most
 from benchmarks.measure import Run, each, interleaved, run
 
-ROUNDS, QUICK_ROUNDS = 9, 5
+ROUNDS, QUICK_ROUNDS = 7, 5
 TIMED = """
 import json, time
 wall, cpu = time.perf_counter(), time.process_time()

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from support.killing import Standing, contents, kill_until_complete, run_child
 
 from kb4_async import export_status
+from kb4_async.export.manifest import read_manifest
 from kb4_async.testing import PagingRules, Simulator, delete_row, generate_account, insert_row
 
 #: Answers take some milliseconds, so that kills meet requests in flight.
@@ -60,7 +62,7 @@ async def test_killed_again_and_again(
             assert contents(folder) == contents(tmp_path / "whole")
             assert told.forbidden == []
             assert not bounded or told.requests <= len(log) + told.allowed
-            assert names(folder) == {"manifest.json"}
+            assert told.late or names(folder) == {"manifest.json"}
             check_manifest(manifest(folder), manifest(tmp_path / "whole"))
 
 
@@ -106,6 +108,24 @@ async def test_killed_while_the_account_moves(tmp_path: Path) -> None:
                 assert there <= set(found)
                 assert len(found) == len(set(found))
             before = {name: list(getattr(sim.account, name)) for name in before}
+
+
+async def test_killed_in_its_last_steps(tmp_path: Path) -> None:
+    """With its last request, or while it finishes: what is there is complete, or is gone on with."""
+    chance = random.Random(13)
+    async with served() as sim:
+        _, log = await run_child(sim, tmp_path / "whole", {}, None, chance)
+        for kill in range(KILLS):
+            folder = tmp_path / str(kill)
+            code, _ = await run_child(sim, folder, {}, len(log), chance, within=0.12)
+            found = read_manifest(folder)
+            if found is None or not found["complete"]:
+                assert code == -signal.SIGKILL
+                code, _ = await run_child(sim, folder, {}, None, chance)
+                assert code == 0
+                assert names(folder) == {"manifest.json"}
+            assert contents(folder) == contents(tmp_path / "whole")
+            check_manifest(manifest(folder), manifest(tmp_path / "whole"))
 
 
 async def test_status_tells_where_a_killed_export_stands(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from support.options import QUICK
 
 from kb4_async import ReportingClient, export_account
 from kb4_async.export.checkpoint import read_facts, read_state
+from kb4_async.export.manifest import read_manifest
 from kb4_async.export.units import MARKERS
 from kb4_async.protocol.endpoints import ENDPOINTS
 from kb4_async.runtime import keystate
@@ -87,12 +88,14 @@ class Told:
         allowed: What the kills may have cost, at most: what was not committed, the account, and a
             page of each open listing.
         forbidden: Requests for what was committed and proven to its end.
+        late: Whether the last kill met an export that was complete, and only had to tidy up.
     """
 
     requests: int = 0
     kills: int = 0
     allowed: int = 0
     forbidden: list[str] = field(default_factory=list)
+    late: bool = False
 
 
 async def run_child(
@@ -101,8 +104,9 @@ async def run_child(
     options: dict[str, Any],
     kill_after: int | None,
     chance: random.Random,
+    within: float = 0.03,
 ) -> tuple[int, Sequence[LoggedRequest]]:
-    """Export in a child; kill it some requests later, or a little after."""
+    """Export in a child; kill it some requests later, or some seconds at most after that."""
     sim.log.clear()
     child = CONTEXT.Process(
         target=export_in_child, args=(sim.api_key, sim.base_url, str(folder), options)
@@ -113,7 +117,7 @@ async def run_child(
 
     def arrived(entry: LoggedRequest) -> None:
         if entry.number + 1 == kill_after:
-            loop.call_later(chance.random() * 0.03, kill, pid)
+            loop.call_later(chance.random() * within, kill, pid)
 
     sim.on_request = arrived
     await asyncio.to_thread(child.join)
@@ -159,6 +163,9 @@ async def kill_until_complete(
             return told
         assert code == -signal.SIGKILL, code
         told.kills += 1
+        told.late = bool((read_manifest(folder) or {}).get("complete"))
+        if told.late:
+            return told
         before = Standing.of(folder)
         lost = sum(entry.path != "account" and not before.had(entry) for entry in log)
         told.allowed += lost + 1 + len(before.pages)

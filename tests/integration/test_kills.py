@@ -111,7 +111,7 @@ async def test_killed_while_the_account_moves(tmp_path: Path) -> None:
 
 
 async def test_killed_in_its_last_steps(tmp_path: Path) -> None:
-    """With its last request, or while it finishes: what is there is complete, or is gone on with."""
+    """With the last request, or while it finishes: complete, or gone on with."""
     chance = random.Random(13)
     async with served() as sim:
         _, log = await run_child(sim, tmp_path / "whole", {}, None, chance)

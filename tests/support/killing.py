@@ -25,7 +25,10 @@ from kb4_async.testing import LoggedRequest, Simulator
 
 #: A process that has imported everything already and forks: a child costs milliseconds.
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["support.killing"])
+# By installed names: the server that forks does not look where the tests are, and says nothing.
+CONTEXT.set_forkserver_preload(
+    ["sqlite3", "kb4_async.reporting.client", "kb4_async.export.runner", "kb4_async.testing"]
+)
 
 #: Where a listing is asked: its path, and the filter that makes it a second one.
 Where = tuple[str, str]

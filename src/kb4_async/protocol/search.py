@@ -23,8 +23,7 @@ class Search:
         lo: The highest page known to have rows; all pages below it are certain.
         hi: The lowest page known to be empty.
         full_seen: A page of exactly ``per_page`` rows was seen in this listing, so that a short
-            page
-            proves the end.
+            page proves the end.
         short: Page ``lo`` is short.
         failed: The lowest page that could not be had; nothing at or above it is asked.
         hints: Pages to ask first, for the end was near them in the reading before.

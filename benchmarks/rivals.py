@@ -112,7 +112,8 @@ def tables(scene: Scene, taken: dict[str, list[Run]], notes: list[str]) -> list[
         )
         for peer in there
     ]
-    for first in walls.get(FIRST_CONTACT, ()):
+    if scene.first_contact:
+        [first] = walls[FIRST_CONTACT]
         faster += [
             Figure(
                 f"{peer.name}: its time / ours with the slow start",

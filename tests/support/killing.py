@@ -109,7 +109,7 @@ async def run_child(
     chance: random.Random,
     within: float = 0.03,
 ) -> tuple[int, Sequence[LoggedRequest]]:
-    """Export in a child; kill it some requests later, or some seconds at most after that."""
+    """Export in a child; kill it at most ``within`` seconds after so many requests."""
     sim.log.clear()
     child = CONTEXT.Process(
         target=export_in_child, args=(sim.api_key, sim.base_url, str(folder), options)
@@ -129,6 +129,12 @@ async def run_child(
         await asyncio.sleep(0.001)
     assert child.exitcode is not None
     return child.exitcode, list(sim.log)
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether there is a complete export, tidied up or not."""
+    manifest = read_manifest(folder)
+    return manifest is not None and bool(manifest["complete"])
 
 
 def kill(pid: int) -> None:
@@ -166,7 +172,7 @@ async def kill_until_complete(
             return told
         assert code == -signal.SIGKILL, code
         told.kills += 1
-        told.late = bool((read_manifest(folder) or {}).get("complete"))
+        told.late = is_complete(folder)
         if told.late:
             return told
         before = Standing.of(folder)
